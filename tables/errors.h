@@ -1,0 +1,18 @@
+/* ERROR(id, memcached line, RESP line): the texts that peers' clients match on; "" where a protocol
+ * has no such error. Lines carry no CRLF; RESP lines carry no '-'. */
+ERROR(NONE, "", "")
+ERROR(UNKNOWN, "ERROR", "")
+ERROR(BAD_FORMAT, "CLIENT_ERROR bad command line format", "ERR syntax error")
+ERROR(BAD_CHUNK, "CLIENT_ERROR bad data chunk", "")
+ERROR(LINE_TOO_LONG, "CLIENT_ERROR line too long", "ERR Protocol error: too big inline request")
+ERROR(TOO_LARGE, "SERVER_ERROR object too large for cache", "ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+ERROR(NO_MEMORY, "SERVER_ERROR out of memory storing object", "OOM command not allowed when used memory > 'maxmemory'.")
+ERROR(SYNTAX, "", "ERR syntax error")
+ERROR(NOT_INTEGER, "CLIENT_ERROR cannot increment or decrement non-numeric value", "ERR value is not an integer or out of range")
+ERROR(NOT_FLOAT, "", "ERR value is not a valid float")
+ERROR(WRONG_TYPE, "SERVER_ERROR wrong type of value", "WRONGTYPE Operation against a key holding the wrong kind of value")
+ERROR(MULTIBULK_LEN, "", "ERR Protocol error: invalid multibulk length")
+ERROR(BULK_LEN, "", "ERR Protocol error: invalid bulk length")
+ERROR(MULTIBULK_COUNT_LEN, "", "ERR Protocol error: too big mbulk count string")
+ERROR(BULK_COUNT_LEN, "", "ERR Protocol error: too big bulk count string")
+ERROR(UNBALANCED_QUOTES, "", "ERR Protocol error: unbalanced quotes in request")
