@@ -1,0 +1,86 @@
+# Written by scripts/gen-files; run it after adding, moving or removing a source file.
+
+lib_files = \
+	lib/check.c \
+	lib/check.h \
+	lib/clock.c \
+	lib/clock.h \
+	lib/compiler.h \
+	lib/epoch.c \
+	lib/epoch.h \
+	lib/hash.c \
+	lib/hash.h \
+	lib/lock.c \
+	lib/lock.h \
+	lib/mem.c \
+	lib/mem.h \
+	lib/num.c \
+	lib/num.h \
+	lib/out.c \
+	lib/out.h \
+	lib/slice.c \
+	lib/slice.h \
+	lib/status.h
+
+tables_files = \
+	tables/commands.h \
+	tables/errors.h \
+	tables/locks.h \
+	tables/metrics.h \
+	tables/options.h \
+	tables/policies.h
+
+proto_files = \
+	proto/command.c \
+	proto/command.h \
+	proto/errors.c \
+	proto/mc_text.h \
+	proto/request.h \
+	proto/resp.h
+
+policies_files = \
+	policies/lru.c \
+	policies/noeviction.c \
+	policies/policy.c \
+	policies/policy.h
+
+store_files = \
+	store/housekeep.c \
+	store/index.c \
+	store/index.h \
+	store/item.c \
+	store/item.h \
+	store/shard.c \
+	store/shard.h \
+	store/store.c \
+	store/store.h
+
+backing_files =
+
+server_files = \
+	server/config.h \
+	server/conn.h \
+	server/metrics.h \
+	server/worker.h
+
+bench_files = \
+	bench/histogram.c \
+	bench/histogram.h \
+	bench/keygen.c \
+	bench/keygen.h \
+	bench/load_cpu.c \
+	bench/load_cpu.h \
+	bench/load_data.c \
+	bench/load_data.h \
+	bench/load_options.c \
+	bench/load_options.h \
+	bench/load_protocol.c \
+	bench/load_protocol.h \
+	bench/load_report.c \
+	bench/load_report.h \
+	bench/load_worker.c \
+	bench/load_worker.h
+
+unit_tests =
+
+fuzz_targets =
