@@ -91,6 +91,7 @@ class Conn:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.family = family
         self.buf = b""
+        self.sent = 0
 
     def __enter__(self):
         return self
@@ -100,6 +101,7 @@ class Conn:
 
     def send(self, data):
         self.sock.sendall(data)
+        self.sent += len(data)
 
     def _more(self):
         try:
@@ -215,13 +217,15 @@ def read_resp(conn):
     raise AssertionError("not a RESP reply: %r" % (line + conn.buf)[:200])
 
 
-# How much of what was sent lies unread in the server's receive queue. For a Unix socket SIOCOUTQ says
-# it; for TCP, SIOCOUTQ only says what is not acknowledged, so the server's end is asked by sock_diag.
+# How much of what was sent the server has not read yet. A Unix socket says so itself (SIOCOUTQ). For TCP
+# that call tells what is not acknowledged, and acknowledgements are delayed; so the server's end is asked:
+# bytes received so far less bytes in its receive queue (sock_diag).
 _diag = None
+ESTABLISHED = 1
 
 
-def _inet_rqueue(local, peer, family):
-    """Bytes in the receive queue of the socket whose own address is `local` (sock_diag, exact look-up)."""
+def _bytes_read(local, peer, family):
+    """Bytes that the socket with the address `local` has received and its process has read, or None."""
     global _diag
     if _diag is None:
         _diag = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 4)   # NETLINK_SOCK_DIAG
@@ -230,42 +234,31 @@ def _inet_rqueue(local, peer, family):
                 + socket.inet_pton(family, local[0]).ljust(16, b"\0")
                 + socket.inet_pton(family, peer[0]).ljust(16, b"\0")
                 + struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF))
-    body = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF) + identity
+    body = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 2, 0, 0xFFFFFFFF) + identity   # 2: with tcp_info
     _diag.send(struct.pack("=IHHII", 16 + len(body), 20, 1, 1, 0) + body)  # SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST
-    answer = _diag.recv(4096)
-    if struct.unpack_from("=H", answer, 4)[0] == 2:       # NLMSG_ERROR: no such socket (closed already)
-        return 0
-    return struct.unpack_from("=I", answer, 16 + 4 + 48 + 4)[0]
-
-
-def _proc_rqueue(local, peer, family):
-    """The same from /proc/net/tcp, for kernels without sock_diag."""
-    def name(address):
-        packed = socket.inet_pton(family, address[0])
-        words = [packed[at:at + 4][::-1].hex().upper() for at in range(0, len(packed), 4)]
-        return "%s:%04X" % ("".join(words), address[1])
-    wanted = [name(local), name(peer)]
-    with open("/proc/net/tcp6" if family == socket.AF_INET6 else "/proc/net/tcp") as lines:
-        for line in lines:
-            fields = line.split()
-            if fields[1:3] == wanted:
-                return int(fields[4].split(":")[1], 16)
-    return 0
+    answer = _diag.recv(8192)
+    if struct.unpack_from("=H", answer, 4)[0] == 2 or answer[17] != ESTABLISHED:     # NLMSG_ERROR: no such socket
+        return None
+    queued = struct.unpack_from("=I", answer, 16 + 4 + 48 + 4)[0]
+    at, end = 16 + 72, struct.unpack_from("=I", answer, 0)[0]
+    while at + 4 <= end:                                                   # attributes; 2 is INET_DIAG_INFO
+        length, kind = struct.unpack_from("=HH", answer, at)
+        if kind == 2:
+            return struct.unpack_from("=Q", answer, at + 4 + 128)[0] - queued
+        at += (length + 3) & ~3
+    raise OSError("no tcp_info from sock_diag")
 
 
 def unread_by_peer(conn):
-    """Bytes sent on conn that its server has not read yet."""
-    out = struct.unpack("i", fcntl.ioctl(conn.sock, termios.TIOCOUTQ, b"\0" * 4))[0]
-    if out or conn.family == socket.AF_UNIX:
-        return out
+    """Bytes sent on conn that its server has not read yet; 0 when it has closed."""
+    if conn.family == socket.AF_UNIX:
+        return struct.unpack("i", fcntl.ioctl(conn.sock, termios.TIOCOUTQ, b"\0" * 4))[0]
     try:
         ends = conn.sock.getpeername(), conn.sock.getsockname(), conn.family
     except OSError:
-        return 0                                          # the connection is gone: nothing will be read
-    try:
-        return _inet_rqueue(*ends)
-    except OSError:
-        return _proc_rqueue(*ends)
+        return 0
+    read = _bytes_read(*ends)
+    return 0 if read is None else conn.sent - read
 
 
 # ---- servers ---------------------------------------------------------------------------------------
