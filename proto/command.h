@@ -31,6 +31,7 @@ enum command_flag {
     CMD_NOREPLY = 64,    /* memcached: the last argument may be "noreply" */
     CMD_META = 128,      /* memcached: meta command, flags behind the key */
     CMD_CONNECTION = 256, /* about the connection, not the data */
+    CMD_SUB = 512,       /* RESP: "container|name", run by its container, never by this name */
 };
 
 struct command {

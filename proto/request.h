@@ -6,7 +6,8 @@
  *
  * A parser is pure: no socket, no global that changes, no allocation. It answers
  *     OK       *used bytes are one request (r->cmd is its row), or, with r->cmd == NULL, a request that
- *              is to be answered with r->error and nothing else (r->fatal: and then closed)
+ *              is to be answered with r->error and nothing else (r->fatal: and then closed); ERR_NONE
+ *              is an empty request, which has no answer
  *     MORE     the input ends too early; *need is how many bytes, from buf on, it takes at least
  *     NO_ROOM  the pool is full; ask again with an empty or a larger one (*need arguments)
  * Any split of a byte stream gives the same requests.
@@ -47,7 +48,7 @@ struct request {
     bool noreply;       /* memcached */
     uint32_t db;        /* RESP: filled by the server */
     struct slice key;   /* the first key, where the command has one (argv[cmd->first_key]) */
-    struct slice data;  /* memcached: the data block, without its CRLF */
+    struct slice data;  /* memcached: the data block, without its CRLF; RESP error: what it is about */
     uint64_t hash;      /* of key; filled by the server */
     uint64_t swallow;   /* that many bytes behind *used belong to this request and are to be dropped */
 };
@@ -57,5 +58,6 @@ struct proto_limits {
     uint32_t mc_item_max;    /* -I: largest value of memcached's commands */
     uint32_t resp_bulk_max;  /* proto-max-bulk-len */
     uint32_t resp_args_max;  /* arguments of one request */
+    uint64_t resp_size_max;  /* bytes of one request; 0: no limit */
     uint32_t inline_max;     /* bytes of a line */
 };
