@@ -266,8 +266,10 @@ def unread_by_peer(conn):
 class Process:
     """One server process: its files, its end, and what it left on stderr."""
 
-    def __init__(self, argv, env=None, name=None, rlimit_nofile=None, cwd=None):
+    def __init__(self, argv, env=None, name=None, rlimit_nofile=None, cwd=None, wrap=()):
+        """`wrap`: a command that is to exec the server, such as taskset or valgrind with its options."""
         self.name = name or os.path.basename(argv[0])
+        argv = list(wrap) + list(argv)
         self.dir = tempfile.mkdtemp(prefix="millpond-test-")
         self.argv = argv
         self.stopped = None
