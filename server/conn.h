@@ -5,6 +5,8 @@
  * left of an incomplete request, or of a reply the peer does not read, is kept here.
  */
 #pragma once
+#include "lib/out.h"
+#include "lib/status.h"
 #include "proto/command.h"
 #include "proto/resp.h"
 
@@ -33,6 +35,7 @@ struct conn {
     bool closing;         /* close once the output is sent; parse no more */
     bool broken;          /* close now: the peer is gone or cannot be served */
     bool ready;           /* on the worker's ready list */
+    bool resume;          /* parse what was kept, before reading on */
     bool is_unix;
     uint64_t id;
     int64_t created_ms, active_ms;
@@ -53,9 +56,25 @@ struct conn {
     struct conn_names *names;
 };
 
+/* A connection for an accepted, non-blocking socket, linked into the worker's list. NULL: no memory; the
+ * socket is still the caller's. */
 struct conn *conn_new(struct worker *w, int fd, enum protocol listener, bool is_unix) MUST_USE;
 /* Closes the socket and frees all. */
-void conn_free(struct conn *c);
+void conn_free(struct worker *w, struct conn *c);
 
-/* Read once, as much as there is room for. */
-enum status conn_fill(struct conn *c, char *room, size_t size, size_t *got) MUST_USE;
+/* Watch for input, or, while replies are unsent, for room to send them. */
+void conn_watch(struct worker *w, struct conn *c);
+
+/* Read once. IO_AGAIN: nothing there; IO_CLOSED: the peer is gone. */
+enum status conn_read(struct conn *c, char *room, size_t size, size_t *got) MUST_USE;
+
+/* Room in c->in for more of an incomplete request. */
+enum status conn_reserve(struct conn *c) MUST_USE;
+/* Keep n bytes at p (which may lie in c->in) as the connection's unparsed input. */
+enum status conn_keep(struct conn *c, const char *p, size_t n) MUST_USE;
+
+/* Send the whole content of `out` and reset it; what the socket does not take is kept in c->pending. Sets
+ * c->broken when the peer is gone, or the content can neither be sent nor kept. */
+void conn_send(struct worker *w, struct conn *c, struct out *out);
+/* Send of c->pending what the socket takes. */
+void conn_send_pending(struct worker *w, struct conn *c);

@@ -41,7 +41,8 @@ struct index {
 
 /* An empty table of one chunk. NO_MEMORY leaves nothing behind. */
 enum status index_init(struct index *ix, uint64_t seed, struct epoch *epoch) MUST_USE;
-/* The items are not touched. */
+/* Let go of the memory, when no turn can see it any more (lib/epoch.h); *ix must stay in place that long
+ * too. The items are not touched. */
 void index_fini(struct index *ix);
 
 /* The slot that holds this key's item, or NULL. Valid until the next insert or remove. */

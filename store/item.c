@@ -91,8 +91,9 @@ static uint8_t fields_for(uint32_t klen, const struct item_attr *attr, uint32_t 
         f |= ITEM_FLAGS;
     if (UNLIKELY(klen >= UINT8_MAX))
         f |= ITEM_KLEN;
+    /* A shared value cannot move to another block, so it gets every field that may be set later. */
     if (vlen >= ITEM_REF_MIN)
-        f |= ITEM_REFS;
+        f |= ITEM_REFS | ITEM_EXPIRY | ITEM_CAS;
     if (split_pays(node_bytes + sizeof(struct item) + item_field_bytes[f] + klen + vlen, vlen))
         f |= ITEM_TAIL;
     return f;

@@ -45,7 +45,7 @@ struct key {
     uint64_t hash;
 };
 
-/* Sums over all shards since the last reset, and gauges. */
+/* Sums over all shards since the start, and gauges. */
 struct store_stats {
     uint64_t items;          /* expired ones not yet found included */
     uint64_t items_total;    /* ever stored */
@@ -147,6 +147,8 @@ void store_flush(struct store *st, int db);
 /* memcached's flush_all with a delay: everything in database 0 that exists at that time goes. A later
  * call replaces an earlier one; 0 cancels. */
 void store_flush_at(struct store *st, int64_t when_ms);
+/* Do a delayed flush whose time has come; called at the start of each turn. */
+void store_flush_due(struct store *st, int64_t now_ms);
 
 uint64_t store_db_items(const struct store *st, int db);
 
@@ -164,4 +166,3 @@ void store_set_overhead(struct store *st, size_t resident_bytes);
 void store_set_limit(struct store *st, size_t limit_bytes);
 
 void store_stats(struct store *st, struct store_stats *out);
-void store_reset_stats(struct store *st);

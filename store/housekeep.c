@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * housekeep.c - what the store does beside requests, in slices: eviction, freeing what was flushed,
+ * sweeping for expired items.
+ */
+#include "store/shard.h"
+
+#include "lib/clock.h"
+#include "lib/hash.h"
+
+#define SCAN_SHARDS 64   /* shards whose victims are compared for one choice */
+#define EVICT_RUN 8      /* victims taken from a chosen shard at most */
+#define SLICE_BUCKETS 16 /* buckets visited under one hold of a lock */
+#define SLICE_ITEMS 256
+#define EVICT_SLICE 256
+
+/* ---- eviction ---- */
+
+/* The shard whose victim was idle longest, and how old the next one's is. Stamps wrap, so that ages
+ * are compared, not stamps. */
+static struct shard *choose_shard(struct store *st, uint32_t now, uint32_t *second_age)
+{
+    uint32_t first = st->nshards > SCAN_SHARDS
+                         ? __atomic_fetch_add(&st->hand, SCAN_SHARDS, __ATOMIC_RELAXED)
+                         : 0;
+    uint32_t n = st->nshards < SCAN_SHARDS ? st->nshards : SCAN_SHARDS;
+    uint32_t age = 0, second = 0;
+    struct shard *best = NULL;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t number = (first + i) & st->shard_mask;
+        uint32_t stamp = RELAXED_LOAD(&st->oldest[number]);
+
+        if (stamp == 0)
+            continue;
+        if (!best || now - stamp > age) {
+            second = age;
+            age = now - stamp;
+            best = &st->shards[number];
+        } else if (now - stamp > second) {
+            second = now - stamp;
+        }
+    }
+    *second_age = second;
+    return best;
+}
+
+static void evict_item(struct shard *s, struct item *it, uint32_t now)
+{
+    struct store *st = s->store;
+
+    s->evicted++;
+    if (!(it->marks & ITEM_FETCHED))
+        s->evicted_unfetched++;
+    RELAXED_STORE(&st->evicted_age_ms, (int64_t)(now - it->access) << ITEM_ACCESS_SHIFT);
+    shard_unlink(s, it, hash_key(st->seed, item_key(it), item_klen(it)));
+}
+
+/* Evict from one shard while its victims are the oldest around; returns the bytes freed. */
+static uint64_t evict_run(struct shard *s, uint32_t now, uint32_t second_age, uint64_t want,
+                          unsigned *items)
+{
+    struct store *st = s->store;
+    struct item *gone[EVICT_RUN];
+    unsigned n = 0;
+    uint64_t bytes = 0;
+    uint32_t stamp = 0;
+
+    lock_acquire(&s->lock);
+    for (;;) {
+        struct policy_node *node = st->policy->victim(s->policy);
+        struct item *it = node ? node_item(st, node) : NULL;
+
+        stamp = it ? it->access | 1 : 0;
+        if (!it || n == EVICT_RUN || bytes >= want || now - stamp < second_age)
+            break;
+        bytes += item_bytes(it, st->node_bytes);
+        evict_item(s, it, now);
+        gone[n++] = it;
+    }
+    RELAXED_STORE(&st->oldest[s->number], stamp);
+    lock_release(&s->lock);
+    for (unsigned i = 0; i < n; i++)
+        item_put(gone[i], st->node_bytes);
+    *items += n;
+    return bytes;
+}
+
+unsigned store_evict(struct store *st, uint64_t bytes, unsigned max_items)
+{
+    uint32_t now = access_stamp(clock_now_ms()), second_age;
+    unsigned items = 0, tries = 0;
+    uint64_t freed = 0;
+
+    while (items < max_items && tries++ < 2 * max_items + SCAN_SHARDS) {
+        int64_t over = RELAXED_LOAD(&st->used) - (int64_t)RELAXED_LOAD(&st->budget);
+        struct shard *s;
+
+        if (freed >= bytes && over <= 0)
+            break;
+        s = choose_shard(st, now, &second_age);
+        if (!s)
+            break;
+        freed += evict_run(s, now, second_age,
+                           over > 0 ? (uint64_t)over : bytes > freed ? bytes - freed : 1, &items);
+    }
+    return items;
+}
+
+/* ---- freeing what was flushed ---- */
+
+struct harvest {
+    struct item *items[SLICE_ITEMS];
+    unsigned n;
+    int64_t now_ms; /* 0: take every item */
+};
+
+static void harvest_item(void *arg, struct item *it)
+{
+    struct harvest *h = arg;
+
+    if (h->n < SLICE_ITEMS && (h->now_ms == 0 || item_is_expired(it, h->now_ms)))
+        h->items[h->n++] = it;
+}
+
+/* Visit some buckets of a table. True: the end was reached. */
+static bool harvest_buckets(struct table *t, struct harvest *h)
+{
+    for (unsigned i = 0; i < SLICE_BUCKETS && h->n < SLICE_ITEMS / 2; i++) {
+        if (t->sweep >= t->ix.buckets)
+            return true;
+        index_visit(&t->ix, t->sweep++, harvest_item, h);
+    }
+    return t->sweep >= t->ix.buckets;
+}
+
+static uint64_t item_hash(const struct store *st, const struct item *it)
+{
+    return hash_key(st->seed, item_key(it), item_klen(it));
+}
+
+/* Free a part of a shard's dying tables; true when more is left. */
+static bool bury_some(struct shard *s)
+{
+    struct store *st = s->store;
+    struct harvest h = {.n = 0};
+    struct table *t;
+    bool more;
+
+    lock_acquire(&s->lock);
+    t = s->dying;
+    if (t) {
+        /* Removing shrinks the table from its end: what moves, moves to lower buckets, so that the
+         * sweep starts over until nothing is left. */
+        if (harvest_buckets(t, &h))
+            t->sweep = 0;
+        for (unsigned i = 0; i < h.n; i++)
+            shard_unlink(s, h.items[i], item_hash(st, h.items[i]));
+        if (t->ix.items == 0) {
+            RELAXED_STORE(&s->dying, t->next);
+            table_free(s, t);
+        }
+    }
+    more = s->dying != NULL;
+    lock_release(&s->lock);
+    for (unsigned i = 0; i < h.n; i++)
+        item_put(h.items[i], st->node_bytes);
+    return more;
+}
+
+/* ---- expiry ---- */
+
+/* Remove expired items from a few buckets of a shard; true when all its tables were swept. */
+static bool sweep_some(struct shard *s, int64_t now_ms)
+{
+    struct store *st = s->store;
+    struct harvest h = {.now_ms = now_ms};
+    bool done = true;
+
+    lock_acquire(&s->lock);
+    for (int db = 0; db < STORE_DATABASES; db++) {
+        struct table *t = s->tables[db];
+
+        if (!t || t->expiring == 0 || t->sweep == UINT32_MAX)
+            continue;
+        done = false;
+        if (harvest_buckets(t, &h))
+            t->sweep = UINT32_MAX;
+        break;
+    }
+    for (unsigned i = 0; i < h.n; i++) {
+        s->expired++;
+        if (!(h.items[i]->marks & ITEM_FETCHED))
+            s->expired_unfetched++;
+        shard_unlink(s, h.items[i], item_hash(st, h.items[i]));
+    }
+    lock_release(&s->lock);
+    for (unsigned i = 0; i < h.n; i++)
+        item_put(h.items[i], st->node_bytes);
+    return done;
+}
+
+static void sweep_restart(struct shard *s)
+{
+    lock_acquire(&s->lock);
+    for (int db = 0; db < STORE_DATABASES; db++)
+        if (s->tables[db] && s->tables[db]->sweep == UINT32_MAX)
+            s->tables[db]->sweep = 0;
+    lock_release(&s->lock);
+}
+
+/* ---- the slice ---- */
+
+void store_flush_due(struct store *st, int64_t now_ms)
+{
+    int64_t at = RELAXED_LOAD(&st->flush_at);
+
+    if (at == 0 || now_ms < at)
+        return;
+    if (__atomic_compare_exchange_n(&st->flush_at, &at, 0, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
+        store_flush(st, 0);
+}
+
+/* Sweep shards in turn, the store's hand telling whose turn it is. */
+static void sweep_until(struct store *st, int64_t now_ms, uint64_t end)
+{
+    for (uint32_t i = 0; i < st->nshards; i++) {
+        struct shard *s = &st->shards[RELAXED_LOAD(&st->hand) & st->shard_mask];
+
+        while (!sweep_some(s, now_ms))
+            if (clock_mono_ns() >= end)
+                return;
+        sweep_restart(s);
+        __atomic_fetch_add(&st->hand, 1, __ATOMIC_RELAXED);
+        if (clock_mono_ns() >= end)
+            return;
+    }
+}
+
+bool store_housekeep(struct store *st, int64_t now_ms, uint64_t max_ns)
+{
+    uint64_t end = clock_mono_ns() + max_ns;
+
+    epoch_reclaim(&st->epoch);
+    store_flush_due(st, now_ms);
+    while (RELAXED_LOAD(&st->used) > (int64_t)RELAXED_LOAD(&st->budget)) {
+        if (store_evict(st, 0, EVICT_SLICE) == 0)
+            break;
+        if (clock_mono_ns() >= end)
+            return true;
+    }
+    for (uint32_t i = 0; i < st->nshards; i++)
+        while (RELAXED_LOAD(&st->shards[i].dying) && bury_some(&st->shards[i]))
+            if (clock_mono_ns() >= end)
+                return true;
+    sweep_until(st, now_ms, end);
+    return false;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shard.h - private to store/: the layout of a shard and of the store, and what their files share.
+ * Commands use store.h only.
+ *
+ * A database of a shard is a table (struct table). FLUSHDB moves the table to the list of the dying
+ * and the database starts with none; the items of a dying table stay in the policy's order, so that
+ * eviction finds them too, until housekeeping has freed them bucket by bucket.
+ */
+#pragma once
+#include "store/store.h"
+
+/* Removed items that store_unlock() frees; more than that are freed under the lock. */
+#define SHARD_DEAD 6
+/* Changes of the byte count that a shard keeps to itself before it tells the store. */
+#define SHARD_UNPUBLISHED_MAX 4096
+
+struct table {
+    struct index ix;
+    uint64_t expiring;    /* items with an expiry */
+    uint32_t sweep;       /* bucket where the sweep (or the freeing, when dying) goes on */
+    struct table *next;   /* of the dying */
+};
+
+struct shard {
+    /* const after init */
+    struct store *store CACHE_ALIGNED;
+    uint32_t number;
+    /* under lock */
+    struct lock lock;
+    struct table *tables[STORE_DATABASES];
+    uint64_t *found;      /* slot of the item that shard_find gave last */
+    uint64_t bytes;       /* of items */
+    int64_t unpublished;  /* part of bytes and index bytes that store->used does not have yet */
+    unsigned ndead;
+    bool over;            /* the store was seen over its budget */
+    uint32_t put_bytes;   /* by this critical section, to size the eviction it owes */
+    struct item *dead[SHARD_DEAD];
+    struct table *dying;  /* the head is also read without the lock, as a hint */
+    uint64_t items_total, evicted, evicted_unfetched, expired, expired_unfetched;
+    struct policy *policy; /* its state, in memory of its own */
+};
+
+struct store {
+    /* const after init */
+    const struct policy_ops *policy;
+    struct shard *shards;
+    uint32_t nshards, shard_mask;
+    uint64_t seed;
+    uint16_t node_bytes;
+    /* relaxed atomic */
+    uint64_t limit;
+    uint64_t budget CACHE_ALIGNED; /* for items and index; UINT64_MAX without a limit */
+    uint64_t baseline;             /* resident bytes at start, not charged against the limit */
+    int64_t flush_at;              /* cache time; 0: none */
+    int64_t evicted_age_ms;
+    uint32_t hand;                 /* shard where the next sweep begins */
+    uint64_t cas CACHE_ALIGNED;
+    int64_t used CACHE_ALIGNED;    /* bytes of items and indexes, as published by the shards */
+    /* access stamp of each shard's victim, 0: has none; relaxed atomic, may lag */
+    uint32_t *oldest;
+    struct epoch epoch;
+};
+
+static inline struct shard *shard_at(struct store *st, uint64_t hash)
+{
+    return &st->shards[(hash >> 32) & st->shard_mask];
+}
+
+static inline struct policy_node *item_node(const struct store *st, struct item *it)
+{
+    return (struct policy_node *)((char *)it - st->node_bytes);
+}
+
+static inline struct item *node_item(const struct store *st, struct policy_node *n)
+{
+    return (struct item *)((char *)n + st->node_bytes);
+}
+
+/* An access stamp of cache time; never 0. */
+static inline uint32_t access_stamp(int64_t now_ms)
+{
+    return (uint32_t)(now_ms >> ITEM_ACCESS_SHIFT) | 1;
+}
+
+/* All below: under the shard's lock. */
+
+/* The shard's bytes grew (or shrank) by n. */
+void shard_account(struct shard *s, int64_t n);
+/* Take an item out of its table and the policy; the caller frees it (shard_bury) or keeps it. False: it
+ * is in no table, which cannot be. */
+void shard_unlink(struct shard *s, struct item *it, uint64_t hash);
+/* Free an item that is linked nowhere once the lock is released. */
+void shard_bury(struct shard *s, struct item *it);
+/* Count and remove an item whose time has come. */
+void shard_expire(struct shard *s, struct item *it, uint64_t hash);
+/* Let go of a table's memory; it must be empty of items. */
+void table_free(struct shard *s, struct table *t);
+
+/* Evict at least `bytes` (and what the store is over its budget), at most max_items. Without any lock
+ * held. Returns the number of evicted items. */
+unsigned store_evict(struct store *st, uint64_t bytes, unsigned max_items);
