@@ -8,6 +8,8 @@ lib_files = \
 	lib/compiler.h \
 	lib/epoch.c \
 	lib/epoch.h \
+	lib/glob.c \
+	lib/glob.h \
 	lib/hash.c \
 	lib/hash.h \
 	lib/lock.c \
@@ -36,6 +38,7 @@ proto_files = \
 	proto/errors.c \
 	proto/mc_text.h \
 	proto/request.h \
+	proto/resp.c \
 	proto/resp.h
 
 policies_files = \
@@ -58,9 +61,23 @@ store_files = \
 backing_files =
 
 server_files = \
+	server/config.c \
 	server/config.h \
+	server/conn.c \
 	server/conn.h \
+	server/handlers.c \
+	server/listen.c \
+	server/listen.h \
+	server/log.c \
+	server/log.h \
+	server/metrics.c \
 	server/metrics.h \
+	server/resp_util.c \
+	server/resp_util.h \
+	server/server.h \
+	server/text.c \
+	server/text.h \
+	server/worker.c \
 	server/worker.h
 
 bench_files = \
@@ -81,6 +98,15 @@ bench_files = \
 	bench/load_worker.c \
 	bench/load_worker.h
 
-unit_tests =
+unit_tests = \
+	tests/unit/test_histogram \
+	tests/unit/test_keygen \
+	tests/unit/test_load_protocol
+tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
+tests_unit_test_histogram_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
+tests_unit_test_keygen_SOURCES = tests/unit/test_keygen.c
+tests_unit_test_keygen_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
+tests_unit_test_load_protocol_SOURCES = tests/unit/test_load_protocol.c
+tests_unit_test_load_protocol_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
 
 fuzz_targets =
