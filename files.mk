@@ -61,6 +61,7 @@ store_files = \
 backing_files =
 
 server_files = \
+	server/cmd_resp_string.c \
 	server/config.c \
 	server/config.h \
 	server/conn.c \
