@@ -5,8 +5,8 @@
     run.py [--server millpond|memcached|redis] [--port mc|resp|both] [--quick] [--list] [SCRIPT | NAME]...
     run.py --record --server memcached SCRIPT      print SCRIPT with the replies that server gives
 
-Each script runs whole, then byte by byte, then cut once at every byte of its input: the part before the
-cut is sent, the server has read it, then the rest follows. On millpond this is done on both ports.
+Each script runs whole, then byte by byte, then with every piece of its input cut at every byte: the part
+before the cut is sent, the server has read it, then the rest follows. On millpond this is done on both ports.
 
 The script format (README.md says more):
 
@@ -24,6 +24,7 @@ The script format (README.md says more):
     >* SET a "b c"              send a RESP array of these words
     < END                       expect exactly this and CR LF; a trailing \\ leaves the line end away
     <~ VALUE a 0 (?P<n>\\d+)     expect a line that matches; ${n}, ${n+1}, ${n-1} may be used further down
+    <* proto..:3                expect one RESP reply, whole, in which this regex is found (. is any byte)
     <eof                        expect the server to close, with nothing more sent; `<eof REGEX`: with at
                                 most a last word that matches (it may be lost when input lay unread)
     2> get a                    the same on another connection (2<, 2<~, 2>*, 2<eof)
@@ -92,7 +93,7 @@ class Step:
         self.number, self.conn, self.kind, self.text = number, conn, kind, text
 
 
-LINE = re.compile(r"(\d*)(>\*|>|<~|<eof|<)(?: (.*)|$)", re.S)
+LINE = re.compile(r"(\d*)(>\*|>|<~|<\*|<eof|<)(?: (.*)|$)", re.S)
 
 
 class Script:
@@ -130,12 +131,13 @@ class Script:
 
 
 class Run:
-    """One pass through a script: `cut` is the index of the byte before which sending pauses, or "drip"."""
+    """One pass through a script. `cut`: None, "drip", or before which byte each piece of input is cut
+    (a shorter piece at cut modulo its length, so that all are cut at every byte by the time the longest is)."""
 
     def __init__(self, script, address, control, cut, opening, record=False):
         self.script, self.address, self.control = script, address, control
         self.cut, self.opening, self.record = cut, opening, record
-        self.sent = 0
+        self.longest = 0                    # bytes of the longest piece sent at once
         self.conns = {}
         self.pending = {}                   # bytes gathered per connection, sent before the next expectation
         self.variables = {"now": int(time.time())}
@@ -156,7 +158,7 @@ class Run:
                 self._send(conn, data)
             except (BrokenPipeError, ConnectionResetError):
                 pass                        # closed by the server: the expectations tell whether it should
-            self.sent += len(data)
+            self.longest = max(self.longest, len(data))
         self.pending = {}
 
     def _send(self, conn, data):
@@ -165,8 +167,8 @@ class Run:
                 conn.send(data[at:at + 1])
                 conn.await_consumed()
             return
-        at = self.cut - self.sent if self.cut is not None else 0
-        if 0 < at < len(data):
+        if self.cut and len(data) > 1:
+            at = 1 + (self.cut - 1) % (len(data) - 1)
             conn.send(data[:at])
             conn.await_consumed()
             data = data[at:]
@@ -196,9 +198,9 @@ class Run:
         finally:
             for conn in self.conns.values():
                 conn.close()
-        return self.sent
+        return self.longest
 
-    NAMES = {">": "send", ">*": "array", "<": "exact", "<~": "match", "<eof": "eof"}
+    NAMES = {">": "send", ">*": "array", "<": "exact", "<~": "match", "<*": "reply", "<eof": "eof"}
 
     def quiet(self, name):
         """Whatever arrives in a short while (only to record, never to test)."""
@@ -243,6 +245,14 @@ class Run:
         match = re.fullmatch(pattern, line, re.S)
         if not match:
             raise AssertionError("expected a match of %r, got %r" % (pattern, line))
+        self.variables.update(match.groupdict())
+
+    def do_reply(self, step):
+        self.flush()
+        reply = self.conn(step.conn).resp()
+        match = re.search(step.text.encode("latin-1"), reply, re.S)
+        if not match:
+            raise AssertionError("expected %r in the reply %r" % (step.text, reply))
         self.variables.update(match.groupdict())
 
     def do_eof(self, step):
@@ -359,8 +369,8 @@ def skip_reason(script, which):
     return None
 
 
-def cuts_of(script, total, quick):
-    """The cut positions: every byte, or an even spread when there are too many."""
+def cuts_of(script, longest, quick):
+    """The cut positions: every byte of the longest piece, or an even spread when there are too many."""
     limit = script.cuts
     if limit is None:
         limit = 2 if script.timed else 400
@@ -368,7 +378,7 @@ def cuts_of(script, total, quick):
         limit = min(limit, 5)
     if "fresh" in script.head:
         limit = min(limit, 20)
-    inner = range(1, total)
+    inner = range(1, longest)
     if len(inner) <= limit:
         return list(inner)
     return sorted({inner[index * len(inner) // limit] for index in range(limit)})
@@ -384,18 +394,18 @@ def run_script(script, bench, ports, quick=False):
             server, control = bench.get(script)
             address = server.resp if port == "resp" else server.mc
             try:
-                sent = Run(script, address, control, cut, opening).go()
+                longest = Run(script, address, control, cut, opening).go()
                 server.check()
-                return sent
+                return longest
             except AssertionError as error:
                 how = "whole" if cut is None else "byte by byte" if cut == "drip" else "cut before byte %d" % cut
                 raise AssertionError("%s\n  (%s port, %s)" % (error, port, how))
-        total = once(None)
+        longest = once(None)
         runs += 1
-        if total <= 4000 and not script.timed:
+        if longest <= 4000 and not script.timed:
             once("drip")
             runs += 1
-        for cut in cuts_of(script, total, quick):
+        for cut in cuts_of(script, longest, quick):
             once(cut)
             runs += 1
     return runs
@@ -426,12 +436,13 @@ def record(script, bench):
     server, control = bench.get(script)
     run = Run(script, server.resp if bench.which == "redis" else server.mc, control, None, None, record=True)
     run.go()
+    prefix = {step.number: step.conn if step.conn != "1" else "" for step in script.steps}
     with open(script.path, encoding="latin-1") as lines:
         for number, line in enumerate(lines.read().rstrip("\n").split("\n"), 1):
             print(line)
             reply = run.replies.get(number)
             for part in reply.split(b"\r\n")[:-1] if reply else []:
-                print("< " + repr(part)[2:-1].replace("\\'", "'"))
+                print(prefix.get(number, "") + "< " + repr(part)[2:-1].replace("\\'", "'"))
             if reply and not reply.endswith(b"\r\n"):
                 print("<eof" if reply.endswith(b"<eof>") else "< %s\\" % repr(reply.split(b"\r\n")[-1])[2:-1])
 
