@@ -62,6 +62,7 @@ backing_files =
 
 server_files = \
 	server/cmd_resp_string.c \
+	server/cmd_resp_update.c \
 	server/config.c \
 	server/config.h \
 	server/conn.c \
@@ -101,13 +102,28 @@ bench_files = \
 
 unit_tests = \
 	tests/unit/test_histogram \
+	tests/unit/test_index \
+	tests/unit/test_item \
 	tests/unit/test_keygen \
-	tests/unit/test_load_protocol
+	tests/unit/test_lib \
+	tests/unit/test_load_protocol \
+	tests/unit/test_policies \
+	tests/unit/test_store
 tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
 tests_unit_test_histogram_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
+tests_unit_test_index_SOURCES = tests/unit/test_index.c
+tests_unit_test_index_LDADD = $(LINK_store) $(CMOCKA_LIBS)
+tests_unit_test_item_SOURCES = tests/unit/test_item.c
+tests_unit_test_item_LDADD = $(LINK_store) $(CMOCKA_LIBS)
 tests_unit_test_keygen_SOURCES = tests/unit/test_keygen.c
 tests_unit_test_keygen_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
+tests_unit_test_lib_SOURCES = tests/unit/test_lib.c
+tests_unit_test_lib_LDADD = $(LINK_lib) $(CMOCKA_LIBS)
 tests_unit_test_load_protocol_SOURCES = tests/unit/test_load_protocol.c
 tests_unit_test_load_protocol_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
+tests_unit_test_policies_SOURCES = tests/unit/test_policies.c
+tests_unit_test_policies_LDADD = $(LINK_policies) $(CMOCKA_LIBS)
+tests_unit_test_store_SOURCES = tests/unit/test_store.c
+tests_unit_test_store_LDADD = $(LINK_store) $(CMOCKA_LIBS)
 
 fuzz_targets =

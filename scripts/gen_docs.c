@@ -116,8 +116,9 @@ static bool is_first_of_section(size_t i)
 
 static void put_commands(void)
 {
-    put_head("Commands", "Either port takes both protocols. *Words* counts the words of the request, "
-                         "the name included; *keys* says which\nof them are keys.");
+    put_head("Commands",
+             "Either port takes both protocols. *Words* counts the words of the request, "
+             "the name included; *keys* says which\nof them are keys.");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         if (!is_first_of_section(i))
             continue;
@@ -175,15 +176,9 @@ static void put_bound(enum option_type type, int64_t n)
 static void put_range(const struct option_row *row)
 {
     switch (row->type) {
-    case TEXT:
-        fputs("text", stdout);
-        break;
-    case LIST:
-        fputs("list of texts", stdout);
-        break;
-    case BOOL:
-        fputs("yes or no", stdout);
-        break;
+    case TEXT: fputs("text", stdout); break;
+    case LIST: fputs("list of texts", stdout); break;
+    case BOOL: fputs("yes or no", stdout); break;
     case PERM:
     case INT:
     case SIZE:
@@ -218,10 +213,11 @@ static void put_option(const struct option_row *row)
 
 static void put_options(void)
 {
-    put_head("Options", "An option is a directive of the configuration file (`--config FILE`, in the "
-                        "grammar of redis.conf) and, where the\ntable names one, a flag of the command "
-                        "line, which comes after the file and wins. *Live*: `CONFIG SET` changes it\n"
-                        "while the server runs.");
+    put_head("Options",
+             "An option is a directive of the configuration file (`--config FILE`, in the "
+             "grammar of redis.conf) and, where the\ntable names one, a flag of the command "
+             "line, which comes after the file and wins. *Live*: `CONFIG SET` changes it\n"
+             "while the server runs.");
     fputs("\n| Directive | Flag | Default | Value | Live | Meaning |\n|---|---|---|---|---|---|\n",
           stdout);
     for (size_t i = 0; i < ARRAY_LEN(options); i++)
@@ -258,7 +254,8 @@ static void put_metric(const struct metric_row *row)
 static void put_metrics(void)
 {
     put_head("Metrics", "A counter only grows until it is reset; a gauge goes both ways.");
-    fputs("\n| Metric | Kind | Unit | In `stats` | In `INFO` | Meaning |\n|---|---|---|---|---|---|\n",
+    fputs("\n| Metric | Kind | Unit | In `stats` | In `INFO` | Meaning "
+          "|\n|---|---|---|---|---|---|\n",
           stdout);
     for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
         put_metric(&metrics[i]);
