@@ -36,6 +36,9 @@ proto_files = \
 	proto/command.c \
 	proto/command.h \
 	proto/errors.c \
+	proto/mc_meta.c \
+	proto/mc_meta.h \
+	proto/mc_text.c \
 	proto/mc_text.h \
 	proto/request.h \
 	proto/resp.c \
@@ -61,6 +64,8 @@ store_files = \
 backing_files =
 
 server_files = \
+	server/cmd_resp_keys.c \
+	server/cmd_resp_multi.c \
 	server/cmd_resp_string.c \
 	server/cmd_resp_update.c \
 	server/config.c \
