@@ -132,3 +132,16 @@ tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_LDADD = $(LINK_store) $(CMOCKA_LIBS)
 
 fuzz_targets =
+
+doc_files = \
+	docs/add-a-thing.md \
+	docs/building.md \
+	docs/commands.md \
+	docs/dependencies.md \
+	docs/life-of-a-get.md \
+	docs/locking.md \
+	docs/metrics.md \
+	docs/options.md
+
+example_files = \
+	examples/quickstart.conf
