@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 /* Pages that items left are given back within a second, not ten: the memory limit is a promise about
- * the process. cache_oblivious would put a page of slack behind each large value. */
+ * the process. */
 #ifndef MP_NO_JEMALLOC
-const char *malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0,cache_oblivious:false";
+const char *malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0";
 #endif
 
 void *mem_zalloc_aligned(size_t n)

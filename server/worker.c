@@ -148,22 +148,23 @@ static void execute(struct worker *w, struct queued *q)
         reply_error(w, c, &q->request);
 }
 
+/* Hash each key once; a batch of one has nothing to overlap its cache misses with. */
 static void hash_keys(struct worker *w)
 {
     unsigned n = w->nbatch;
 
     for (unsigned i = 0; i < n; i++) {
-        struct request *r = &w->batch[i].request;
+        struct queued *q = &w->batch[i];
 
-        if (UNLIKELY(!r->key.p))
+        if (UNLIKELY(!q->request.key.p))
             continue;
-        r->hash = store_hash(w->store, r->key.p, r->key.len);
+        q->request.hash = store_hash(w->store, q->request.key.p, q->request.key.len);
         if (n > 1)
-            store_prefetch_bucket(w->store, r->hash);
+            q->bucket = store_prefetch_bucket(w->store, q->request.hash);
     }
     for (unsigned i = 0; n > 1 && i < n; i++)
         if (LIKELY(w->batch[i].request.key.p != NULL))
-            store_prefetch_item(w->store, w->batch[i].request.hash);
+            store_prefetch_item(w->batch[i].bucket, w->batch[i].request.hash);
 }
 
 static void run_batch(struct worker *w)

@@ -35,6 +35,7 @@ struct input {
 struct queued {
     struct input *in;
     size_t off; /* where in the input it begins, to go back to when it cannot be executed yet */
+    const struct bucket *bucket; /* of its key, between the two steps of prefetching */
     struct request request;
 };
 

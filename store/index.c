@@ -409,30 +409,25 @@ uint64_t index_scan(const struct index *ix, uint64_t cursor, index_visit_fn fn, 
     return next >> 32 ? 0 : next;
 }
 
-static const struct bucket *peek_bucket(const struct index *ix, uint64_t hash)
+const struct bucket *index_prefetch_bucket(const struct index *ix, uint64_t hash)
 {
     uint32_t n = __atomic_load_n(&ix->buckets, __ATOMIC_ACQUIRE);
-    struct bucket **dir = __atomic_load_n(&ix->chunks, __ATOMIC_ACQUIRE);
+    struct bucket **dir = __atomic_load_n(&ix->chunks, __ATOMIC_ACQUIRE), *chunk;
     uint32_t b = bucket_number(hash, n);
-    struct bucket *chunk;
 
     chunk = __atomic_load_n(&dir[b >> INDEX_CHUNK_SHIFT], __ATOMIC_ACQUIRE);
-    return chunk ? &chunk[b & (INDEX_CHUNK_BUCKETS - 1)] : NULL;
+    if (UNLIKELY(!chunk))
+        return NULL;
+    chunk += b & (INDEX_CHUNK_BUCKETS - 1);
+    __builtin_prefetch(chunk);
+    return chunk;
 }
 
-void index_prefetch_bucket(const struct index *ix, uint64_t hash)
+void index_prefetch_item(const struct bucket *b, uint64_t hash)
 {
-    __builtin_prefetch(peek_bucket(ix, hash));
-}
-
-void index_prefetch_item(const struct index *ix, uint64_t hash)
-{
-    const struct bucket *b = peek_bucket(ix, hash);
     uint64_t tag = tag_of(hash);
 
-    if (UNLIKELY(!b))
-        return;
-    for (unsigned i = 0; i < INDEX_SLOTS; i++) {
+    for (unsigned i = 0; b && i < INDEX_SLOTS; i++) {
         uint64_t word = RELAXED_LOAD(&b->slot[i]);
 
         if (word >> TAG_SHIFT == tag) {

@@ -10,8 +10,8 @@
  * Buckets live in chunks of a page, chunks in a directory. At INDEX_LOAD items per bucket a look-up
  * touches one line to miss and two to hit, and the index costs about 11 bytes an item.
  *
- * Threads: under the owner shard's lock, save index_prefetch(), which any thread inside an epoch may
- * call (lib/epoch.h): it reads words that may change under it and follows none that are freed.
+ * Threads: under the owner shard's lock, save prefetching, which any thread inside an epoch may do
+ * (lib/epoch.h): it reads words that may change under it and follows none that are freed.
  */
 #pragma once
 #include "lib/compiler.h"
@@ -72,6 +72,8 @@ void index_visit(const struct index *ix, uint32_t bucket, index_visit_fn fn, voi
  * interval and a split or a merge only cuts or joins neighbours. */
 uint64_t index_scan(const struct index *ix, uint64_t cursor, index_visit_fn fn, void *arg);
 
-/* Stage 1 and 2 of a batch: bring the bucket, then the items whose tag matches, towards the cache. */
-void index_prefetch_bucket(const struct index *ix, uint64_t hash);
-void index_prefetch_item(const struct index *ix, uint64_t hash);
+/* Stage 1 of a batch: bring the key's bucket towards the cache. The pointer is good within the epoch, for
+ * stage 2 only. NULL: the table is just changing. */
+const struct bucket *index_prefetch_bucket(const struct index *ix, uint64_t hash);
+/* Stage 2: the same for the item whose tag matches. NULL is legal. */
+void index_prefetch_item(const struct bucket *b, uint64_t hash);

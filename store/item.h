@@ -50,6 +50,7 @@ enum item_mark {
     ITEM_FETCHED = 1,  /* hit since it was stored */
     ITEM_STALE = 2,    /* invalidated by md I; the next reader wins the recache */
     ITEM_WIN_SENT = 4, /* somebody has won already */
+    ITEM_KEY_BINARY = 8, /* its key came in base64 and is given back so */
 };
 
 struct item {

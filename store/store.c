@@ -120,9 +120,9 @@ uint64_t store_hash(const struct store *st, const char *key, size_t len)
     return hash_key(st->seed, key, len);
 }
 
-/* ---- locking ---- */
+/* ---- locking: across functions, so beyond what clang's analysis follows ---- */
 
-struct shard *store_lock(struct store *st, uint64_t hash)
+UNCHECKED_LOCKING struct shard *store_lock(struct store *st, uint64_t hash)
 {
     struct shard *s = shard_at(st, hash);
 
@@ -132,7 +132,7 @@ struct shard *store_lock(struct store *st, uint64_t hash)
 }
 
 /* Release the lock, then free what died and evict what is owed. */
-static void unlock_and_clean(struct shard *s)
+UNCHECKED_LOCKING static void unlock_and_clean(struct shard *s)
 {
     struct store *st = s->store;
     struct item *dead[SHARD_DEAD];
@@ -152,7 +152,7 @@ static void unlock_and_clean(struct shard *s)
         store_evict(st, put, 16 + put / 256);
 }
 
-void store_unlock(struct shard *s)
+UNCHECKED_LOCKING void store_unlock(struct shard *s)
 {
     if (LIKELY(s->ndead == 0 && !s->over))
         lock_release(&s->lock);
@@ -165,7 +165,8 @@ struct shard *store_shard(struct store *st, uint64_t hash)
     return shard_at(st, hash);
 }
 
-void store_lock_keys(struct store *st, const struct key *keys, size_t n, struct shard_set *set)
+UNCHECKED_LOCKING void store_lock_keys(struct store *st, const struct key *keys, size_t n,
+                                        struct shard_set *set)
 {
     *set = (struct shard_set){.st = st};
     for (size_t i = 0; i < n; i++) {
@@ -258,34 +259,33 @@ uint64_t store_next_cas(struct store *st)
 
 /* ---- a batch ---- */
 
-/* Batches of RESP connections in another database prefetch in vain; that is only a hint lost. */
-static const struct index *first_index(const struct store *st, uint64_t hash)
+const struct bucket *store_prefetch_bucket(const struct store *st, uint64_t hash)
 {
+    /* Database 0 only: elsewhere a hint is lost, nothing more. */
     const struct shard *s = &st->shards[(hash >> 32) & st->shard_mask];
     const struct table *t = __atomic_load_n(&s->tables[0], __ATOMIC_ACQUIRE);
 
-    return t ? &t->ix : NULL;
+    return t ? index_prefetch_bucket(&t->ix, hash) : NULL;
 }
 
-void store_prefetch_bucket(const struct store *st, uint64_t hash)
+void store_prefetch_keys(const struct store *st, const struct key *keys, size_t n)
 {
-    const struct index *ix = first_index(st, hash);
+    enum { AHEAD = 16 }; /* about what the CPU can have under way */
+    const struct bucket *buckets[AHEAD];
 
-    if (ix)
-        index_prefetch_bucket(ix, hash);
-}
+    for (size_t done = 0; done < n; done += AHEAD) {
+        size_t take = n - done < AHEAD ? n - done : AHEAD;
 
-void store_prefetch_item(const struct store *st, uint64_t hash)
-{
-    const struct index *ix = first_index(st, hash);
-
-    if (ix)
-        index_prefetch_item(ix, hash);
+        for (size_t i = 0; i < take; i++)
+            buckets[i] = store_prefetch_bucket(st, keys[done + i].hash);
+        for (size_t i = 0; i < take; i++)
+            store_prefetch_item(buckets[i], keys[done + i].hash);
+    }
 }
 
 /* ---- the whole ---- */
 
-static void lock_all(struct store *st)
+UNCHECKED_LOCKING static void lock_all(struct store *st)
 {
     for (uint32_t i = 0; i < st->nshards; i++)
         lock_acquire(&st->shards[i].lock);

@@ -136,8 +136,14 @@ struct shard *store_shard(struct store *st, uint64_t hash);
 
 /* ---- a batch ---- */
 
-void store_prefetch_bucket(const struct store *st, uint64_t hash);
-void store_prefetch_item(const struct store *st, uint64_t hash);
+/* Bring what a key needs towards the cache in two steps: its bucket, then its item. Within an epoch. */
+const struct bucket *store_prefetch_bucket(const struct store *st, uint64_t hash);
+static inline void store_prefetch_item(const struct bucket *b, uint64_t hash)
+{
+    index_prefetch_item(b, hash);
+}
+/* Both steps for the hashed keys of one command. */
+void store_prefetch_keys(const struct store *st, const struct key *keys, size_t n);
 
 /* ---- the whole ---- */
 
