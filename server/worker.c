@@ -522,6 +522,7 @@ enum status worker_init(struct worker *w, struct server *s, unsigned number)
     w->limits = (struct proto_limits){.mc_item_max = (uint32_t)s->config->item_size_max,
                                       .resp_bulk_max = (uint32_t)s->config->proto_max_bulk_len,
                                       .resp_args_max = 1024 * 1024,
+                                      .resp_size_max = 1024 * 1024 * 1024,
                                       .inline_max = 64 * 1024};
     lock_init(&w->inbox_lock, LOCK_INBOX);
     w->inbuf = mem_alloc(INBUF_BYTES);
