@@ -27,7 +27,7 @@ COMMAND(MC_FLUSH_ALL, "flush_all", MC, -1, 0, 0, 0, CMD_WRITE | CMD_ADMIN, mc_fl
 COMMAND(MC_VERSION, "version", MC, -1, 0, 0, 0, CMD_CONNECTION | CMD_FAST, mc_version, "memcached", "The version of memcached whose protocol this is", "VERSION number")
 COMMAND(MC_VERBOSITY, "verbosity", MC, 2, 0, 0, 0, CMD_ADMIN | CMD_NOREPLY, mc_verbosity, "memcached", "Set the log level: 0 notice, 1 verbose, 2 debug", "OK")
 COMMAND(MC_QUIT, "quit", MC, -1, 0, 0, 0, CMD_CONNECTION | CMD_FAST, mc_quit, "memcached", "Close the connection", "nothing")
-COMMAND(MC_STATS, "stats", MC, -1, 0, 0, 0, CMD_ADMIN, mc_stats, "memcached", "Statistics: general, settings, items, slabs, sizes, conns; reset", "STAT name value; END")
+COMMAND(MC_STATS, "stats", MC, -1, 0, 0, 0, CMD_ADMIN, mc_stats, "memcached", "Statistics: general, or the group settings, items, slabs or sizes; or reset them", "STAT name value; END")
 
 /* ---- memcached, meta ---- */
 COMMAND(MC_MG, "mg", MC, -2, 1, 1, 1, CMD_READ | CMD_WRITE | CMD_META | CMD_FAST, mc_mg, "meta", "Meta get: flags say what to return and what to change", "VA bytes flags, data; HD flags; or EN")
