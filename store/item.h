@@ -155,7 +155,9 @@ static inline void item_set_cas(struct item *it, uint64_t cas)
 /* Milliseconds since the last access, to ITEM_ACCESS_MS. */
 static inline int64_t item_idle_ms(const struct item *it, int64_t now_ms)
 {
-    return (int64_t)((uint32_t)(now_ms >> ITEM_ACCESS_SHIFT) - it->access) << ITEM_ACCESS_SHIFT;
+    /* Stamps are odd (0 is none), so now is made odd as well: idle time is never negative. */
+    return (int64_t)(((uint32_t)(now_ms >> ITEM_ACCESS_SHIFT) | 1) - it->access)
+           << ITEM_ACCESS_SHIFT;
 }
 
 /* A new item with its key; the value's bytes are not yet written. node_bytes: of the store's policy.
