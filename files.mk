@@ -64,8 +64,16 @@ store_files = \
 backing_files =
 
 server_files = \
+	server/cmd_mc.h \
+	server/cmd_mc_admin.c \
+	server/cmd_mc_get.c \
+	server/cmd_mc_meta.c \
+	server/cmd_mc_store.c \
+	server/cmd_resp_command.c \
+	server/cmd_resp_conn.c \
 	server/cmd_resp_keys.c \
 	server/cmd_resp_multi.c \
+	server/cmd_resp_server.c \
 	server/cmd_resp_string.c \
 	server/cmd_resp_update.c \
 	server/config.c \
