@@ -100,7 +100,7 @@ COMMAND(COMMAND_COUNT, "command|count", RESP, 2, 0, 0, 0, CMD_SUB, resp_command_
 COMMAND(COMMAND_INFO, "command|info", RESP, -2, 0, 0, 0, CMD_SUB, resp_command_info, "server", "What is known of some commands", "array of arrays and nulls")
 COMMAND(COMMAND_DOCS, "command|docs", RESP, -2, 0, 0, 0, CMD_SUB, resp_command_docs, "server", "What commands are for", "map of maps")
 COMMAND(COMMAND_LIST, "command|list", RESP, -2, 0, 0, 0, CMD_SUB, resp_command_list, "server", "Names of all commands; FILTERBY PATTERN", "set of names")
-COMMAND(COMMAND_GETKEYS, "command|getkeys", RESP, -3, 0, 0, 0, CMD_SUB, resp_command_getkeys, "server", "The keys in a command", "array of bulk strings")
+COMMAND(COMMAND_GETKEYS, "command|getkeys", RESP, -4, 0, 0, 0, CMD_SUB, resp_command_getkeys, "server", "The keys in a command", "array of bulk strings")
 COMMAND(INFO, "info", RESP, -1, 0, 0, 0, 0, resp_info, "server", "What is known of the server, all or by section", "text")
 COMMAND(CONFIG, "config", RESP, -2, 0, 0, 0, CMD_ADMIN, resp_container, "server", "Commands about the configuration", "as the subcommand")
 COMMAND(CONFIG_GET, "config|get", RESP, -3, 0, 0, 0, CMD_ADMIN | CMD_SUB, resp_config_get, "server", "Options whose names match patterns, and their values", "map")
