@@ -23,11 +23,13 @@ enum lock_class {
 #if defined(__clang__)
 #define LOCK_TYPE __attribute__((capability("lock")))
 #define ACQUIRES(l) __attribute__((acquire_capability(l)))
+#define TRIES(l) __attribute__((try_acquire_capability(1, l)))
 #define RELEASES(l) __attribute__((release_capability(l)))
 #define UNCHECKED_LOCKING __attribute__((no_thread_safety_analysis))
 #else
 #define LOCK_TYPE
 #define ACQUIRES(l)
+#define TRIES(l)
 #define RELEASES(l)
 #define UNCHECKED_LOCKING
 #endif
@@ -63,7 +65,7 @@ static inline void lock_acquire(struct lock *l) ACQUIRES(l) UNCHECKED_LOCKING
 }
 
 /* True when the lock was free and is now ours; never waits. */
-static inline bool lock_try(struct lock *l) UNCHECKED_LOCKING
+static inline bool lock_try(struct lock *l) TRIES(l) UNCHECKED_LOCKING
 {
     uint32_t free = 0;
 

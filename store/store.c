@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* store.c - the shards together: making and ending, locking, whole-store operations, statistics. */
-#include "store/shard.h"
+#include "store/store.h"
 
 #include "lib/clock.h"
 #include "lib/hash.h"
+#include "store/shard.h"
 
 #define SHARDS_PER_THREAD 32
 #define SHARD_MIN_BYTES (512 * 1024) /* of the limit: smaller shards evict in too coarse an order */
