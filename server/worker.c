@@ -331,12 +331,13 @@ static void run_group(struct worker *w)
     while (w->ready && w->ngroup < GROUP_CONNS && INBUF_BYTES - inbuf_used >= READ_MIN) {
         struct conn *c = next_ready(w);
         struct input *in = &w->group[w->ngroup];
+        bool resume = c->resume;
 
-        if (c->resume ? resume_input(c, in) : read_input(w, c, &inbuf_used, in))
+        c->resume = false; /* now: settle() may free c */
+        if (resume ? resume_input(c, in) : read_input(w, c, &inbuf_used, in))
             w->ngroup++;
         else
             settle(w, c);
-        c->resume = false;
     }
     for (unsigned i = 0; i < w->ngroup; i++)
         parse_input(w, &w->group[i]);
