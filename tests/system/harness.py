@@ -457,7 +457,7 @@ class Server:
         return last[0]
 
     def flush(self):
-        """Empty the cache, all databases."""
+        """Empty the cache."""
         with Conn(self.unix or self.mc) as conn:
             conn.call(b"flush_all\r\n", b"OK\r\n")
 
@@ -499,6 +499,12 @@ class Millpond(Process, Server):
             with self.conn() as conn:
                 conn.call(b"mn\r\n", b"MN\r\n")
             self.idle_fds = self._settled_fds()
+
+    def flush(self):
+        """Empty all databases; a delayed flush_all that is under way is forgotten as well."""
+        super().flush()
+        with Conn(self.unix or self.mc) as conn:
+            conn.call(resp_command("FLUSHALL"), b"+OK\r\n")
 
     def _settled_fds(self):
         """The number of descriptors once no connection is left."""

@@ -28,6 +28,9 @@ What the generator leaves out, because Debian's 1.6.18 is not the reference ther
                                            the value holds a '-' (so no value of ours does)
     a zero byte in a line                  ends the line               an accident of C strings
     base64 with stray padding ("ab=c")     decoded somehow             an accident of its decoder
+    mg k of a key that is no text and was  returned raw                  never raw: it would break the reply
+      not stored by ms (mg N, ma N, MA)
+    get k0 and then a key of 251 bytes     an error, k0 counts as read   an error and nothing else
     stats, version                         other names                 compared in tests/wire and test_server
 """
 import base64
@@ -244,14 +247,18 @@ class McGenerator:
         return differential.Op(b"cas %s %s %s %d " % (key, self.flags(), self.exptime(), len(value)), unique,
                                b"%s\r\n%s\r\n" % (self.noreply(), value))
 
+    def keys(self, n):
+        """A key that is too long comes first: see the docstring."""
+        return sorted((self.any_key() for _ in range(n)), key=lambda key: len(key) <= 250)
+
     def get(self):
         verb = self.rng.choice([b"get", b"gets"])
-        keys = [self.any_key() for _ in range(self.rng.choice([1, 1, 1, 2, 5]))]
+        keys = self.keys(self.rng.choice([1, 1, 1, 2, 5]))
         return self.fetch(b"%s %s%s" % (verb, b" ".join(keys), self.line_end()))
 
     def gat(self):
         verb = self.rng.choice([b"gat", b"gats"])
-        keys = [self.any_key() for _ in range(self.rng.choice([1, 1, 3]))]
+        keys = self.keys(self.rng.choice([1, 1, 3]))
         return self.fetch(b"%s %s %s\r\n" % (verb, self.exptime(), b" ".join(keys)))
 
     @staticmethod
@@ -312,9 +319,10 @@ class McGenerator:
         return Unique(key, self.rng.choice([0, 0, 1])) if self.chance(0.95) else b"0"
 
     def mg(self):
-        key, b64, _ = self.meta_key()
-        flags = [b"v", b"f", b"t", b"c", b"k", b"q", b"u", b"T0", b"T1000", b"P",
-                 b"Lx"]
+        key, b64, true = self.meta_key()
+        flags = [b"v", b"f", b"t", b"q", b"u", b"T0", b"T1000", b"P", b"Lx"]
+        if true.isalnum():
+            flags += [b"c", b"k"]
         if not key.startswith(b"n"):
             # incr keeps these in memcached, or not, as it changes the item in place, or not
             flags += [b"s", b"h", b"l", b"N100", b"N0", b"R30", b"R2000"]
@@ -418,6 +426,8 @@ class McGenerator:
             if words[at] == key:
                 bad = [b"x", b"0", b"k" * 251]        # none with '-': see the table above
             words[at] = (words[at][:1] if verb[:1] == b"m" and words[at][:1].isupper() else b"") + rng.choice(bad)
+        if verb == b"md":
+            words = [b"z" if word == b"x" else word for word in words]
         line = b" ".join([verb] + words)
         return differential.Op(line + b"\r\n" + data, short=bool(data), alone=len(line) > 250)
 

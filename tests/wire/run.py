@@ -330,8 +330,10 @@ class Bench:
         server, control = self.servers[key], self.controls[key]
         if self.which == "redis":
             control.call(b"FLUSHALL\r\n", b"+OK\r\n")
-        else:
+        elif self.which == "memcached":
             control.call(b"flush_all\r\n", b"OK\r\n")
+        else:
+            server.flush()
         return server, control
 
     def drop(self, key):
