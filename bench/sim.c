@@ -29,7 +29,7 @@ struct options {
     size_t policies;
     const char *size[MOST];
     size_t sizes;
-    unsigned copies, scale, overhead;
+    unsigned copies, scale, overhead, largest;
     bool layout;
 };
 
@@ -45,6 +45,7 @@ static void usage(FILE *f)
             "  --copies N        replay in N disjoint key spaces at once        [1]\n"
             "  --scale-size N    all sizes times N                              [1]\n"
             "  --overhead N      bytes that each object takes beside its value  [0]\n"
+            "  --largest N       do not store objects above N %% of the capacity  [100]\n"
             "  --layout          charge what the server's items take (--overhead: key bytes)\n"
             "  --csv FILE        results as CSV\n"
             "  --svg FILE        results as a curve\n"
@@ -168,13 +169,13 @@ static void parse(struct options *o, int argc, char **argv)
     static const struct option longs[] = {
         {"policy", 1, NULL, 'p'},     {"size", 1, NULL, 's'},     {"mode", 1, NULL, 'm'},
         {"copies", 1, NULL, 'c'},     {"scale-size", 1, NULL, 'x'}, {"overhead", 1, NULL, 'o'},
-        {"layout", 0, NULL, 'y'},     {"csv", 1, NULL, 'C'},      {"svg", 1, NULL, 'S'},
+        {"largest", 1, NULL, 'L'},    {"layout", 0, NULL, 'y'},   {"csv", 1, NULL, 'C'},      {"svg", 1, NULL, 'S'},
         {"list", 0, NULL, 'l'},       {"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0},
     };
     static char all[] = "all", one[] = "1%";
     int c;
 
-    *o = (struct options){.mode = "objects", .copies = 1, .scale = 1};
+    *o = (struct options){.mode = "objects", .copies = 1, .scale = 1, .largest = 100};
     add_policies(o, all);
     add_sizes(o, one);
     while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
@@ -185,6 +186,7 @@ static void parse(struct options *o, int argc, char **argv)
         case 'c': o->copies = number(optarg); break;
         case 'x': o->scale = number(optarg); break;
         case 'o': o->overhead = number(optarg); break;
+        case 'L': o->largest = number(optarg); break;
         case 'y': o->layout = true; break;
         case 'C': o->csv = optarg; break;
         case 'S': o->svg = optarg; break;
@@ -212,6 +214,7 @@ static void run_all(const struct options *o, const struct sim_trace *t, struct s
 
         rows[i] = (struct sim_row){.policy = c->text, .size = o->size[i % o->sizes]};
         rows[i].capacity = setup.capacity = capacity_of(o, t, rows[i].size);
+        setup.largest = setup.objects ? 0 : setup.capacity / 100.0 * o->largest;
         memcpy(setup.param, c->param, sizeof(setup.param));
         if (!sim_run(&setup, t, &rows[i].r))
             fail("no memory", o->trace);

@@ -21,7 +21,7 @@ struct cache {
     char *nodes;    /* of all objects, `stride` bytes each */
     bool *in;       /* is the object in the cache? */
     size_t stride;
-    uint64_t used;
+    uint64_t used, largest;
     uint32_t inverse; /* of SCRAMBLE */
     struct sim_result *r;
 };
@@ -80,7 +80,7 @@ static bool is_full(const struct cache *c, uint32_t size)
 static bool make_room(struct cache *c, uint32_t size)
 {
     while (is_full(c, size)) {
-        struct policy_node *n = size <= c->o->capacity ? c->o->ops->victim(c->p) : NULL;
+        struct policy_node *n = c->o->ops->victim(c->p);
         struct policy_item it;
         uint32_t object;
 
@@ -108,7 +108,7 @@ static void request(struct cache *c, uint32_t object)
     }
     c->r->misses++;
     c->r->bytes_missed += c->t->size[object];
-    if (!make_room(c, it.size) || c->o->ops->insert(c->p, &it) != OK)
+    if (it.size > c->largest || !make_room(c, it.size) || c->o->ops->insert(c->p, &it) != OK)
         return;
     c->in[object] = true;
     c->used += it.size;
@@ -124,6 +124,7 @@ bool sim_run(const struct sim_setup *o, const struct sim_trace *t, struct sim_re
     bool ok = false;
 
     *r = (struct sim_result){.requests = 0};
+    c.largest = o->largest ? o->largest : o->capacity;
     c.inverse = inverse_of(SCRAMBLE);
     c.stride = o->ops->node_bytes ? (o->ops->node_bytes + 7u) & ~7u : 1;
     c.nodes = calloc(t->objects, c.stride);

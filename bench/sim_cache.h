@@ -14,6 +14,7 @@ struct sim_setup {
     uint64_t capacity; /* objects, or bytes */
     bool objects;      /* each object counts one */
     uint32_t overhead; /* bytes that each object takes beside its value */
+    uint64_t largest;  /* objects that take more are not stored; 0: the capacity */
     bool layout;       /* charge what the server's allocator would hand out, and the policy's memory */
 };
 

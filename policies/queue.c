@@ -307,3 +307,24 @@ void queue_step(struct queue *q)
     if (++q->hand_at >= q->hand->end && !q->hand->newer)
         q->hand = NULL;
 }
+
+void queue_take(struct queue *q, struct policy *p)
+{
+    struct queue_chunk *c = q->hand;
+    uint32_t at = q->hand_at;
+
+    q->entries--;
+    if (--q->items == 0) {
+        clear(q, p);
+        return;
+    }
+    /* The entry goes from its place: a dead one would come to life in the middle when its item returns. */
+    memmove(&c->handle[at], &c->handle[at + 1], (c->end - at - 1) * sizeof(c->handle[0]));
+    c->end--;
+    if (at == c->end && !c->newer)
+        q->hand = NULL;
+    if (c->first == c->end && (c->older || c->newer))
+        chunk_free(q, p, c);
+    else if (c != q->next_pass) /* else the older one lies behind the pass, this one before it */
+        join(q, p, c);
+}

@@ -92,6 +92,7 @@ void queue_recycle(struct queue *q, struct policy *p, const struct queue_item *f
 void queue_remove(struct queue *q, struct policy *p, uint32_t handle, const struct policy_node *n);
 
 /* The item under the hand, which walks from the oldest to the newest and around; false: the queue is
- * empty. queue_step moves the hand on. */
+ * empty. queue_step moves the hand on; queue_take removes the item that queue_walk gave last. */
 bool queue_walk(struct queue *q, struct policy *p, struct queue_item *out);
 void queue_step(struct queue *q);
+void queue_take(struct queue *q, struct policy *p);

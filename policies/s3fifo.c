@@ -20,7 +20,6 @@ struct s3fifo {
     struct ghost ghost;
     double small_share, ghost_share;
     uint8_t threshold;
-    bool full; /* a victim was asked for */
 };
 
 static struct s3fifo *s3fifo_of(struct policy *p)
@@ -49,20 +48,10 @@ static void s3fifo_fini(struct policy *p)
     ghost_fini(&s->ghost, p);
 }
 
-/* Where a newcomer goes. Until the cache is full once, nobody has to prove anything. */
-static unsigned place(struct policy *p, const struct policy_item *it)
-{
-    struct s3fifo *s = s3fifo_of(p);
-
-    if (ghost_take(&s->ghost, it->handle, it->size))
-        return MAIN;
-    return !s->full && s->size[SMALL] >= policy_share(p, s->small_share) ? MAIN : SMALL;
-}
-
 static enum status s3fifo_insert(struct policy *p, const struct policy_item *it)
 {
     struct s3fifo *s = s3fifo_of(p);
-    unsigned where = place(p, it);
+    unsigned where = ghost_take(&s->ghost, it->handle, it->size) ? MAIN : SMALL;
 
     if (queue_push(&s->queue[where], p, it->handle, it->node, 0) != OK)
         return NO_MEMORY;
@@ -100,7 +89,6 @@ static struct policy_node *s3fifo_victim(struct policy *p)
     struct s3fifo *s = s3fifo_of(p);
     struct queue_item front;
 
-    s->full = true;
     for (;;) {
         bool over = s->size[MAIN] > p->capacity - policy_share(p, s->small_share);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * sieve.c - a hand walks the queue from the oldest to the newest and around; what was hit since the hand
- * came by stays where it is, what was not goes. One queue of handles: 4 bytes an item (up to 8, as what
- * the hand takes leaves dead entries in the middle); a hit writes a bit.
+ * came by stays where it is, what was not goes. One queue of handles: 4 bytes an item, up to 8
+ * where the hand took much from the middle; a hit writes a bit.
  * Source: Zhang et al., "SIEVE is simpler than LRU", NSDI 2024.
  */
 #include "policies/queue.h"
@@ -57,8 +57,9 @@ static struct policy_node *sieve_victim(struct policy *p)
 static void sieve_remove(struct policy *p, const struct policy_item *it, bool evicted)
 {
     if (evicted)
-        queue_step(&sieve_of(p)->queue);
-    queue_remove(&sieve_of(p)->queue, p, it->handle, it->node);
+        queue_take(&sieve_of(p)->queue, p);
+    else
+        queue_remove(&sieve_of(p)->queue, p, it->handle, it->node);
 }
 
 static void sieve_move(struct policy *p, const struct policy_item *old,

@@ -179,13 +179,12 @@ static struct entry *main_victim(struct tinylfu *t)
 static struct policy_node *tinylfu_victim(struct policy *p)
 {
     struct tinylfu *t = tinylfu_of(p);
-    struct entry *candidate = NULL, *victim;
+    struct entry *candidate = list_oldest(&t->list[WINDOW]), *victim = main_victim(t);
 
     t->full = true;
-    fill_main(p);
-    victim = main_victim(t);
-    if (!victim || t->list[WINDOW].size > window_limit(p, t))
-        candidate = list_oldest(&t->list[WINDOW]);
+    /* A newcomer is in the window already or about to come: is there room for one like the oldest? */
+    if (victim && candidate && t->list[WINDOW].size + candidate->size <= window_limit(p, t))
+        candidate = NULL;
     if (!candidate || !victim)
         return (struct policy_node *)(candidate ? candidate : victim);
     if (sketch_estimate(&t->sketch, candidate->handle) <=
