@@ -386,15 +386,18 @@ static bool quoted(struct word *w, const char *end, char *text)
 /* The word at w->p, which is not blank. False: unbalanced. */
 static bool read_word(struct word *w, const char *end, char *text)
 {
-    w->len = 0;
+    const char *start = w->p;
+
     w->has_quotes = false;
     for (; w->p < end && *w->p != ' ' && *w->p != '\n' && *w->p != '\r' && *w->p != '\t'; w->p++) {
-        if (*w->p == '"' || *w->p == '\'')
-            return quoted(w, end, text);
+        if (*w->p != '"' && *w->p != '\'')
+            continue;
+        w->len = (size_t)(w->p - start);
         if (text)
-            text[w->len] = *w->p;
-        w->len++;
+            memcpy(text, start, w->len);
+        return quoted(w, end, text);
     }
+    w->len = (size_t)(w->p - start);
     return true;
 }
 
@@ -419,9 +422,7 @@ static bool split(const char *line, const char *end, struct slice *argv, char *t
         if (argv)
             argv[*argc] = slice_of(w.has_quotes ? text + *text_len : start, w.len);
         ++*argc;
-        /* Text is written word by word; only that of words with quotes stays. */
-        if (w.has_quotes || !argv)
-            *text_len += w.len;
+        *text_len += w.has_quotes ? w.len : 0;
     }
 }
 
