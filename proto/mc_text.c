@@ -388,7 +388,7 @@ enum status mc_parse(const char *buf, size_t len, const struct proto_limits *lim
 
 void mc_reply_error(struct out *o, const struct request *r)
 {
-    if (r->noreply && !r->fatal)
+    if (r->noreply || error_mc[r->error].len == 0)
         return;
     out_slice(o, error_mc[r->error]);
     OUT_LIT(o, "\r\n");

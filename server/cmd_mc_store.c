@@ -14,6 +14,8 @@
 
 /* A value longer than this is no number: 20 digits, and what blanks a client may have put around. */
 #define NUMBER_BYTES_MAX 128
+/* What memcached keeps in chunks, which it never reads as a number. */
+#define NEVER_NUMBER_BYTES (512 * 1024)
 
 /* ---- refused blocks ---- */
 
@@ -369,7 +371,7 @@ static bool value_number(const struct worker *w, const struct item *it, uint64_t
     unsigned parts;
     size_t n = 0;
 
-    if (it->vlen == 0 || it->vlen > NUMBER_BYTES_MAX)
+    if (it->vlen > NUMBER_BYTES_MAX)
         return false;
     parts = store_value(w->store, it, part);
     if (LIKELY(parts == 1))
@@ -433,6 +435,9 @@ static enum mc_result count_locked(struct worker *w, struct mc_count *op, struct
     *it = shard_find(s, &op->key, w->now_ms);
     if (!*it)
         return MC_NOT_FOUND;
+    /* memcached looks at the unique only when the value could be a number at all. */
+    if ((*it)->vlen == 0 || (*it)->vlen >= NEVER_NUMBER_BYTES)
+        return MC_NON_NUMERIC;
     if (op->cas && !cas_matches(*it, op->cas))
         return MC_EXISTS;
     if (!value_number(w, *it, &v))
