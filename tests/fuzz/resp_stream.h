@@ -28,6 +28,8 @@ struct resp_stream {
 static inline void stream_init(struct resp_stream *s, const struct proto_limits *limits)
 {
     *s = (struct resp_stream){.limits = *limits, .in = malloc(1), .log = malloc(1)};
+    s->pool = (struct arg_pool){malloc(sizeof(struct slice)), 0, 1};
+    CHECK(s->pool.args);
 }
 
 static inline void stream_fini(struct resp_stream *s)
