@@ -197,9 +197,8 @@ static char *run_at(const struct item *it, uint16_t node_bytes, size_t off, size
     return (char *)(uintptr_t)part[0].p + off;
 }
 
-void item_write(struct item *it, uint16_t node_bytes, size_t off, const char *src, size_t n)
+void item_write_split(struct item *it, uint16_t node_bytes, size_t off, const char *src, size_t n)
 {
-    CHECK(off + n <= it->vlen);
     while (n > 0) {
         size_t len;
         char *p = run_at(it, node_bytes, off, &len);
