@@ -176,8 +176,12 @@ UNCHECKED_LOCKING void store_lock_keys(struct store *st, const struct key *keys,
         set->bits[number / 64] |= UINT64_C(1) << (number % 64);
     }
     for (unsigned w = 0; w < STORE_SHARDS_MAX / 64; w++)
-        for (uint64_t bits = set->bits[w]; bits; bits &= bits - 1)
-            lock_acquire(&st->shards[w * 64 + (unsigned)__builtin_ctzl(bits)].lock);
+        for (uint64_t bits = set->bits[w]; bits; bits &= bits - 1) {
+            struct shard *s = &st->shards[w * 64 + (unsigned)__builtin_ctzl(bits)];
+
+            lock_acquire(&s->lock);
+            s->found = NULL;
+        }
 }
 
 void store_unlock_keys(struct shard_set *set)
@@ -332,6 +336,20 @@ uint64_t store_db_items(const struct store *st, int db)
 
         lock_acquire(&s->lock);
         n += s->tables[db] ? s->tables[db]->ix.items : 0;
+        lock_release(&s->lock);
+    }
+    return n;
+}
+
+uint64_t store_db_expiring(const struct store *st, int db)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < st->nshards; i++) {
+        struct shard *s = &st->shards[i];
+
+        lock_acquire(&s->lock);
+        n += s->tables[db] ? s->tables[db]->expiring : 0;
         lock_release(&s->lock);
     }
     return n;

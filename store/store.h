@@ -157,6 +157,8 @@ void store_flush_at(struct store *st, int64_t when_ms);
 void store_flush_due(struct store *st, int64_t now_ms);
 
 uint64_t store_db_items(const struct store *st, int db);
+/* Those of them that have an expiry. */
+uint64_t store_db_expiring(const struct store *st, int db);
 
 /* Visit one bucket's live items and return the next cursor; 0 starts and ends. */
 typedef void (*store_visit_fn)(void *arg, struct item *it);
