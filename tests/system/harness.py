@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -184,8 +185,18 @@ class Conn:
         return read_resp(self)
 
     def await_consumed(self):
-        """Wait until the server has read every byte that was sent on this connection."""
-        await_true(lambda: unread_by_peer(self) == 0, "the server to read what was sent")
+        """Wait until the server has read every byte that was sent on this connection (its replies are read
+        meanwhile: a server need not read on while nobody takes what it answers)."""
+        def consumed():
+            if unread_by_peer(self) == 0:
+                return True
+            if select.select([self.sock], [], [], 0)[0]:
+                try:
+                    self._more()
+                except Closed:
+                    return True
+            return False
+        await_true(consumed, "the server to read what was sent")
 
     def close(self):
         self.sock.close()
