@@ -81,8 +81,8 @@ bool mc_i32_slow(struct slice s, int32_t *out)
 /* ---- words ---- */
 
 struct line {
-    size_t bytes;   /* with its newline */
-    size_t words;   /* as many as there are, also when the pool holds fewer */
+    size_t bytes; /* with its newline */
+    size_t words; /* as many as there are, also when the pool holds fewer */
 };
 
 /* The first byte of p..end that is a space or a control character; end if there is none. */
@@ -284,8 +284,7 @@ static bool block_length(const struct command *cmd, const struct request *r, uin
         if (!mc_i32(r->argv[2], &n))
             return false;
     } else {
-        if (!mc_u32(r->argv[2], &flags) || !mc_i32(r->argv[3], &exptime) ||
-            !mc_i32(r->argv[4], &n))
+        if (!mc_u32(r->argv[2], &flags) || !mc_i32(r->argv[3], &exptime) || !mc_i32(r->argv[4], &n))
             return false;
         if (cmd->id == CMD_MC_CAS && !mc_u64(r->argv[5], &unique))
             return false;

@@ -68,8 +68,8 @@ void mc_value_send(struct worker *w, char *p, struct mc_value *v)
 /* ---- get ---- */
 
 struct retrieval {
-    bool cas;      /* gets, gats */
-    bool touch;    /* gat, gats */
+    bool cas;   /* gets, gats */
+    bool touch; /* gat, gats */
     int64_t expiry_ms;
 };
 

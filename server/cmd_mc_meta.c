@@ -153,7 +153,7 @@ struct mget {
     struct key key;
     struct shard *s;
     struct item *it;
-    bool made;    /* by this request, because of N */
+    bool made; /* by this request, because of N */
     bool won;
     bool touched; /* T */
 };
@@ -185,8 +185,7 @@ static bool recache_is_due(const struct mget *g)
     int64_t now_ms = g->w->now_ms, expiry = item_expiry(g->it);
 
     return !(g->it->marks & ITEM_WIN_SENT) && !g->made && expiry != 0 &&
-           seconds_until(expiry, now_ms) <
-               seconds_until(mc_expiry_ms(g->w, g->m.recache), now_ms);
+           seconds_until(expiry, now_ms) < seconds_until(mc_expiry_ms(g->w, g->m.recache), now_ms);
 }
 
 /* The flags of a hit, in their order: changes are made and values are given as they come. */
@@ -205,15 +204,9 @@ static enum error_id put_hit_flags(struct mget *g, char **at)
             if (g->made)
                 g->it = shard_set_expiry(g->s, &g->key, g->it, mc_expiry_ms(g->w, g->m.vivify));
             break;
-        case 'R':
-            g->won |= recache_is_due(g);
-            break;
-        case 's':
-            p = put_number(p, 's', g->it->vlen);
-            break;
-        case 't':
-            p = put_ttl(p, g->it, now_ms);
-            break;
+        case 'R': g->won |= recache_is_due(g); break;
+        case 's': p = put_number(p, 's', g->it->vlen); break;
+        case 't': p = put_ttl(p, g->it, now_ms); break;
         case 'c': {
             uint64_t unique = shard_cas(g->s, &g->key, &g->it);
 
@@ -222,23 +215,15 @@ static enum error_id put_hit_flags(struct mget *g, char **at)
             p = put_number(p, 'c', unique);
             break;
         }
-        case 'f':
-            p = put_number(p, 'f', item_flags(g->it));
-            break;
-        case 'l':
-            p = put_number(p, 'l', (uint64_t)item_idle_ms(g->it, now_ms) / 1000);
-            break;
-        case 'h':
-            p = put_number(p, 'h', (g->it->marks & ITEM_FETCHED) != 0);
-            break;
+        case 'f': p = put_number(p, 'f', item_flags(g->it)); break;
+        case 'l': p = put_number(p, 'l', (uint64_t)item_idle_ms(g->it, now_ms) / 1000); break;
+        case 'h': p = put_number(p, 'h', (g->it->marks & ITEM_FETCHED) != 0); break;
         case 'O':
             if (!opaque_fits(&g->m))
                 return ERR_META_OPAQUE;
             p = put_opaque(p, &g->m);
             break;
-        case 'k':
-            p = put_key(p, &g->key, key_is_binary(&g->m, &g->key, g->it));
-            break;
+        case 'k': p = put_key(p, &g->key, key_is_binary(&g->m, &g->key, g->it)); break;
         }
         if (UNLIKELY(!g->it))
             return ERR_NO_MEMORY_DELTA;
@@ -351,37 +336,22 @@ static bool store_mode(const struct mc_meta *m, enum mc_mode *mode)
 {
     switch (m->mode) {
     case 0:
-    case 'S':
-        *mode = mc_meta_has(m, 'C') ? MC_CAS : MC_SET;
-        return true;
-    case 'R':
-        *mode = mc_meta_has(m, 'C') ? MC_CAS : MC_REPLACE;
-        return true;
-    case 'E':
-        *mode = MC_ADD;
-        return true;
-    case 'A':
-        *mode = MC_APPEND;
-        return true;
-    case 'P':
-        *mode = MC_PREPEND;
-        return true;
-    default:
-        return false;
+    case 'S': *mode = mc_meta_has(m, 'C') ? MC_CAS : MC_SET; return true;
+    case 'R': *mode = mc_meta_has(m, 'C') ? MC_CAS : MC_REPLACE; return true;
+    case 'E': *mode = MC_ADD; return true;
+    case 'A': *mode = MC_APPEND; return true;
+    case 'P': *mode = MC_PREPEND; return true;
+    default: return false;
     }
 }
 
 static const char *result_code(enum mc_result result)
 {
     switch (result) {
-    case MC_STORED:
-        return "HD";
-    case MC_NOT_STORED:
-        return "NS";
-    case MC_EXISTS:
-        return "EX";
-    default:
-        return "NF";
+    case MC_STORED: return "HD";
+    case MC_NOT_STORED: return "NS";
+    case MC_EXISTS: return "EX";
+    default: return "NF";
     }
 }
 
@@ -395,18 +365,10 @@ static void reply_stored(struct worker *w, struct request *r, const struct mc_me
     p = put_code(p, result_code(result));
     for (uint32_t i = 3; i < r->argc; i++) {
         switch (r->argv[i].p[0]) {
-        case 'O':
-            p = put_opaque(p, m);
-            break;
-        case 'k':
-            p = put_key(p, &op->key, mc_meta_has(m, 'b'));
-            break;
-        case 'c':
-            p = put_number(p, 'c', op->cas_out);
-            break;
-        case 's':
-            p = put_number(p, 's', result == MC_STORED ? op->vlen_out : r->data.len);
-            break;
+        case 'O': p = put_opaque(p, m); break;
+        case 'k': p = put_key(p, &op->key, mc_meta_has(m, 'b')); break;
+        case 'c': p = put_number(p, 'c', op->cas_out); break;
+        case 's': p = put_number(p, 's', result == MC_STORED ? op->vlen_out : r->data.len); break;
         }
     }
     send_line(w, p, true);
@@ -648,25 +610,20 @@ static enum error_id put_count_flags(struct tally *t, char **at)
             p = put_number(p, 'c', unique);
             break;
         }
-        case 't':
-            p = put_ttl(p, t->it, t->w->now_ms);
-            break;
+        case 't': p = put_ttl(p, t->it, t->w->now_ms); break;
         case 'T':
             t->it = shard_set_expiry(t->s, &t->op.key, t->it, mc_expiry_ms(t->w, t->m.ttl));
             break;
         case 'N':
             if (t->made)
-                t->it = shard_set_expiry(t->s, &t->op.key, t->it,
-                                         mc_expiry_ms(t->w, t->m.vivify));
+                t->it = shard_set_expiry(t->s, &t->op.key, t->it, mc_expiry_ms(t->w, t->m.vivify));
             break;
         case 'O':
             if (!opaque_fits(&t->m))
                 return ERR_META_OPAQUE;
             p = put_opaque(p, &t->m);
             break;
-        case 'k':
-            p = put_key(p, &t->op.key, mc_meta_has(&t->m, 'b'));
-            break;
+        case 'k': p = put_key(p, &t->op.key, mc_meta_has(&t->m, 'b')); break;
         }
         if (UNLIKELY(!t->it))
             return ERR_NO_MEMORY_DELTA;
@@ -739,10 +696,8 @@ void cmd_mc_ma(struct worker *w, struct conn *c, struct request *r)
     (void)c;
     if (!read_flags(w, r, 2, 0, ERR_META_FLAGS, &t.m))
         return;
-    t.op = (struct mc_count){.key = meta_key(w, r, &t.m),
-                             .delta = t.m.delta,
-                             .cas = t.m.cas,
-                             .new_cas = t.m.new_cas};
+    t.op = (struct mc_count){
+        .key = meta_key(w, r, &t.m), .delta = t.m.delta, .cas = t.m.cas, .new_cas = t.m.new_cas};
     if (!count_direction(&t.m, &t.op.decrement)) {
         mc_error(w, r, ERR_META_MA_MODE);
         return;

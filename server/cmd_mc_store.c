@@ -381,7 +381,8 @@ static bool value_number(const struct worker *w, const struct item *it, uint64_t
         blanks++;
     s = slice_of(s.p + blanks, s.len - blanks);
     if (s.len > NUMBER_BYTES_MAX)
-        s.len = NUMBER_BYTES_MAX; /* a number of more digits does not fit 64 bits, save by leading zeros */
+        s.len =
+            NUMBER_BYTES_MAX; /* a number of more digits does not fit 64 bits, save by leading zeros */
     return mc_u64(s, out);
 }
 
@@ -522,11 +523,8 @@ static void count_one(struct worker *w, struct request *r, bool decrement)
             COUNT(w->counters.incr_misses);
         MC_REPLY(w, r, "NOT_FOUND");
         break;
-    case MC_NON_NUMERIC:
-        mc_error(w, r, ERR_NOT_INTEGER);
-        break;
-    default:
-        mc_error(w, r, ERR_NO_MEMORY_DELTA);
+    case MC_NON_NUMERIC: mc_error(w, r, ERR_NOT_INTEGER); break;
+    default: mc_error(w, r, ERR_NO_MEMORY_DELTA);
     }
 }
 
