@@ -354,6 +354,8 @@ static void run_turn(struct worker *w)
     store_flush_due(w->store, w->now_ms);
     while (w->ready)
         run_group(w);
+    if (UNLIKELY(store_is_over(w->store)))
+        store_pay_debt(w->store, HOUSEKEEP_NS);
     epoch_leave(store_epoch(w->store), w->number);
 }
 

@@ -246,18 +246,27 @@ static void sweep_until(struct store *st, int64_t now_ms, uint64_t end)
     }
 }
 
+bool store_pay_debt(struct store *st, uint64_t max_ns)
+{
+    uint64_t end = clock_mono_ns() + max_ns;
+
+    while (store_is_over(st)) {
+        if (store_evict(st, 0, EVICT_SLICE) == 0)
+            return false; /* nothing that could go */
+        if (clock_mono_ns() >= end)
+            return true;
+    }
+    return false;
+}
+
 bool store_housekeep(struct store *st, int64_t now_ms, uint64_t max_ns)
 {
     uint64_t end = clock_mono_ns() + max_ns;
 
     epoch_reclaim(&st->epoch);
     store_flush_due(st, now_ms);
-    while (RELAXED_LOAD(&st->used) > (int64_t)RELAXED_LOAD(&st->budget)) {
-        if (store_evict(st, 0, EVICT_SLICE) == 0)
-            break;
-        if (clock_mono_ns() >= end)
-            return true;
-    }
+    if (store_pay_debt(st, max_ns))
+        return true;
     for (uint32_t i = 0; i < st->nshards; i++)
         while (RELAXED_LOAD(&st->shards[i].dying) && bury_some(&st->shards[i]))
             if (clock_mono_ns() >= end)

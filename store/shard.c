@@ -188,7 +188,7 @@ enum status shard_put(struct shard *s, const struct key *k, struct item *old, st
     t->expiring += item_expiry(it) != 0;
     s->items_total++;
     account_item(s, it, 1);
-    if (RELAXED_LOAD(&st->used) > (int64_t)RELAXED_LOAD(&st->budget)) {
+    if (store_is_over(st)) {
         s->over = true;
         s->put_bytes += (uint32_t)item_bytes(it, st->node_bytes);
     }

@@ -394,6 +394,11 @@ void store_set_limit(struct store *st, size_t limit_bytes)
     RELAXED_STORE(&st->budget, limit_bytes ? limit_bytes : (uint64_t)INT64_MAX);
 }
 
+bool store_is_over(const struct store *st)
+{
+    return RELAXED_LOAD(&st->used) > (int64_t)RELAXED_LOAD(&st->budget);
+}
+
 /* What is resident beyond what the shards count is slack, buffers and the like; it comes out of the
  * limit, save what an empty server has. The budget follows by a quarter of the way, because pages on
  * their way back to the kernel are slack that is about to go. */

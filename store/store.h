@@ -172,5 +172,10 @@ bool store_housekeep(struct store *st, int64_t now_ms, uint64_t max_ns);
 /* What the process holds besides items and index, as measured by the main thread: sets the budget. */
 void store_set_overhead(struct store *st, size_t resident_bytes);
 void store_set_limit(struct store *st, size_t limit_bytes);
+/* Is the store over its budget? A large write over many small items evicts less than it takes, so that
+ * it need not wait: the debt is paid in slices behind it. */
+bool store_is_over(const struct store *st);
+/* Evict what is over the budget for at most max_ns. True when more is owed. */
+bool store_pay_debt(struct store *st, uint64_t max_ns);
 
 void store_stats(struct store *st, struct store_stats *out);
