@@ -246,6 +246,11 @@ static void sweep_until(struct store *st, int64_t now_ms, uint64_t end)
     }
 }
 
+bool store_make_room(struct store *st, size_t bytes)
+{
+    return store_evict(st, bytes, 64 + (unsigned)(bytes / 256)) > 0;
+}
+
 bool store_pay_debt(struct store *st, uint64_t max_ns)
 {
     uint64_t end = clock_mono_ns() + max_ns;

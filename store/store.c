@@ -231,7 +231,7 @@ struct item *store_item(struct store *st, const struct key *k, const struct item
         if (LIKELY(it != NULL))
             return it;
         /* The machine has no memory though our limit has: make some. */
-        if (store_evict(st, vlen, 64 + vlen / 256) == 0)
+        if (!store_make_room(st, vlen))
             break;
     }
     return NULL;

@@ -175,6 +175,9 @@ void store_set_limit(struct store *st, size_t limit_bytes);
 /* Is the store over its budget? A large write over many small items evicts less than it takes, so that
  * it need not wait: the debt is paid in slices behind it. */
 bool store_is_over(const struct store *st);
+/* The allocator has nothing left, though the limit may allow more: evict about so many bytes. True when
+ * something went, so that trying again makes sense. */
+bool store_make_room(struct store *st, size_t bytes);
 /* Evict what is over the budget for at most max_ns. True when more is owed. */
 bool store_pay_debt(struct store *st, uint64_t max_ns);
 
