@@ -373,8 +373,8 @@ static const char *const pipelines[] = {
     "get a\r\nset a 0 0 3\r\nabc\r\nget a b\r\n gets  a\nincr n 5 noreply\r\nversion\r\n",
     "set a 0 0 3 noreply\r\nabcdefg\r\nget a\r\nset b 1 2 0\r\n\r\nbad\r\n\r\nmn\r\n",
     "set a 0 0 1030\r\nget a\r\nms b 3 k O1\r\n\r\n\r\r\nmg b v\r\nma n\r\nmd b q\r\nmn\r\n",
-    "get a\rb\r\nget a\tb\r\r\n\r\n\n \ntouch a 0\r\ndelete a 0 noreply\r\ndelete a "
-    "1\r\nflush_all\r\n",
+    ("get a\rb\r\nget a\tb\r\r\n\r\n\n \ntouch a 0\r\ndelete a 0 noreply\r\n"
+     "delete a 1\r\nflush_all\r\n"),
 };
 
 static void every_split_gives_the_same(void **state)
