@@ -659,6 +659,16 @@ class SharedCase(unittest.TestCase):
         return conn
 
 
+class FreshCase(Case):
+    """A server of its own for each test (ARGS are its flags)."""
+
+    def setUp(self):
+        self.server = self.start(*self.ARGS)
+
+    def conn(self, kind="mc", **kwargs):
+        return super().conn(self.server, kind, **kwargs)
+
+
 def needs_millpond(test):
     """Skip in self-test mode: the peers cannot do this."""
     return unittest.skipIf(SELFTEST, "needs millpond")(test)
