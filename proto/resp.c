@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SHORTEST_BULK 6  /* "$0\r\n\r\n" */
-#define ABOUT_MAX 128    /* bytes of what a peer sent that the answer to an unknown command repeats */
+#define SHORTEST_BULK 6 /* "$0\r\n\r\n" */
+#define ABOUT_MAX 128 /* bytes of what a peer sent that the answer to an unknown command repeats */
 
 /* What one walk works on. */
 struct walk {
@@ -286,13 +286,9 @@ static enum status walk_header(struct walk *w)
     int64_t n;
 
     switch (find_line(w, 0, &next)) {
-    case MORE:
-        return MORE;
-    case BAD:
-        (void)fail(w, ERR_MULTIBULK_COUNT_LEN, slice_of(NULL, 0));
-        return BAD;
-    default:
-        break;
+    case MORE: return MORE;
+    case BAD: (void)fail(w, ERR_MULTIBULK_COUNT_LEN, slice_of(NULL, 0)); return BAD;
+    default: break;
     }
     if (!resp_integer(line_number(w, 0, next), &n) || n > w->limits->resp_args_max) {
         (void)fail(w, ERR_MULTIBULK_LEN, slice_of(NULL, 0));
@@ -467,8 +463,7 @@ static bool split(const char *line, const char *end, struct slice *argv, char *t
 }
 
 /* The line up to end as a request; unescaped words lie in the pool behind the arguments. */
-static enum status inline_words(struct walk *w, const char *end, size_t used,
-                                struct arg_pool *pool)
+static enum status inline_words(struct walk *w, const char *end, size_t used, struct arg_pool *pool)
 {
     struct slice *argv = pool->args + pool->used;
     size_t argc, text_len, slots;
@@ -636,16 +631,11 @@ void resp_reply_error(struct out *o, const struct request *r)
     const struct slice nothing = {"", 0};
 
     switch (r->error) {
-    case ERR_NONE:
-        return;
-    case ERR_UNKNOWN:
-        unknown_command(o, r);
-        return;
+    case ERR_NONE: return;
+    case ERR_UNKNOWN: unknown_command(o, r); return;
     case ERR_ARITY:
         resp_error_about(o, ERR_ARITY, command_find(PROTO_RESP, r->argv[0])->name, nothing);
         return;
-    default:
-        resp_error_about(o, r->error, r->data, nothing);
-        return;
+    default: resp_error_about(o, r->error, r->data, nothing); return;
     }
 }

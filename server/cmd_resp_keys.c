@@ -89,8 +89,7 @@ void cmd_resp_touch(struct worker *w, struct conn *c, struct request *r)
 static struct slice type_name(unsigned type)
 {
     switch ((enum item_type)type) {
-    case ITEM_STRING:
-        return SLICE_LIT("string");
+    case ITEM_STRING: return SLICE_LIT("string");
     }
     UNREACHABLE();
 }

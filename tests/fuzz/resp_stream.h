@@ -21,7 +21,7 @@ struct resp_stream {
     size_t len, need; /* need: what the parser said of them */
     bool fatal;
     size_t requests;
-    char *log;        /* of every request: kind, error, arguments */
+    char *log; /* of every request: kind, error, arguments */
     size_t log_len;
 };
 

@@ -124,7 +124,8 @@ static void test_sloppy_ends(void **state)
 
 static void test_names_that_are_nearly_known(void **state)
 {
-    static const char *const names[] = {"GE", "GETT", "G\x05T", "\x47\x45\x34", "SE\x54\x20", "se\0"};
+    static const char *const names[] = {"GE",           "GETT",       "G\x05T",
+                                        "\x47\x45\x34", "SE\x54\x20", "se\0"};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
@@ -410,9 +411,12 @@ static void assert_cuts_agree(const struct proto_limits *l)
 
 static void test_cuts(void **state)
 {
-    static const char *const ends[] = {
-        "*x\r\n", "*1\r\n!\r\n", "*2\r\n$1\r\na\r\n$-7\r\n", "get 'x\r\n", "*1\r\n$99999999999\r\n",
-        "post\r\nget a\r\n"};
+    static const char *const ends[] = {"*x\r\n",
+                                       "*1\r\n!\r\n",
+                                       "*2\r\n$1\r\na\r\n$-7\r\n",
+                                       "get 'x\r\n",
+                                       "*1\r\n$99999999999\r\n",
+                                       "post\r\nget a\r\n"};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(ends); i++) {
@@ -484,7 +488,8 @@ static void test_rows(void **state)
         /* The parser takes the key without a look at argc. */
         assert_true(cmd->first_key < least);
         assert_true(cmd->first_key == 0 || cmd->key_step > 0);
-        assert_int_equal((cmd->flags & CMD_SUB) != 0, memchr(cmd->name.p, '|', cmd->name.len) != NULL);
+        assert_int_equal((cmd->flags & CMD_SUB) != 0,
+                         memchr(cmd->name.p, '|', cmd->name.len) != NULL);
         assert_true(cmd->summary[0] && cmd->reply[0] && cmd->group[0]);
     }
 }
