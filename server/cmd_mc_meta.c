@@ -250,6 +250,8 @@ static char *put_marks(struct mget *g, char *p)
 
 static void miss(struct mget *g, char *p)
 {
+    if (shard_found_expired(g->s))
+        COUNT(g->w->counters.get_expired);
     store_unlock(g->s);
     COUNT(g->w->counters.cmd_get);
     COUNT(g->w->counters.get_misses);

@@ -78,6 +78,9 @@ void store_unlock(struct shard *s);
  * store_unlock. */
 struct item *shard_find(struct shard *s, const struct key *k, int64_t now_ms);
 
+/* Did the last shard_find that answered NULL find an expired item? Under the same lock. */
+bool shard_found_expired(const struct shard *s);
+
 /* The item was read: tell the policy, stamp the access time and ITEM_FETCHED. */
 void shard_hit(struct shard *s, struct item *it, int64_t now_ms);
 
