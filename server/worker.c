@@ -128,7 +128,8 @@ static void put_back(struct worker *w, unsigned from)
 
 static void reply_error(struct worker *w, struct conn *c, const struct request *r)
 {
-    COUNT(w->counters.protocol_errors);
+    if (r->error != ERR_NONE || r->fatal) /* else it is an empty request, which RESP allows */
+        COUNT(w->counters.protocol_errors);
     if (c->proto == PROTO_RESP)
         resp_reply_error(&w->out, r);
     else
