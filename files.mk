@@ -120,7 +120,10 @@ unit_tests = \
 	tests/unit/test_keygen \
 	tests/unit/test_lib \
 	tests/unit/test_load_protocol \
+	tests/unit/test_mc_meta \
+	tests/unit/test_mc_text \
 	tests/unit/test_policies \
+	tests/unit/test_resp \
 	tests/unit/test_store
 tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
 tests_unit_test_histogram_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
@@ -134,12 +137,24 @@ tests_unit_test_lib_SOURCES = tests/unit/test_lib.c
 tests_unit_test_lib_LDADD = $(LINK_lib) $(CMOCKA_LIBS)
 tests_unit_test_load_protocol_SOURCES = tests/unit/test_load_protocol.c
 tests_unit_test_load_protocol_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
+tests_unit_test_mc_meta_SOURCES = tests/unit/test_mc_meta.c
+tests_unit_test_mc_meta_LDADD = $(LINK_proto) $(CMOCKA_LIBS)
+tests_unit_test_mc_text_SOURCES = tests/unit/test_mc_text.c
+tests_unit_test_mc_text_LDADD = $(LINK_proto) $(CMOCKA_LIBS)
 tests_unit_test_policies_SOURCES = tests/unit/test_policies.c
 tests_unit_test_policies_LDADD = $(LINK_policies) $(CMOCKA_LIBS)
+tests_unit_test_resp_SOURCES = tests/unit/test_resp.c
+tests_unit_test_resp_LDADD = $(LINK_proto) $(CMOCKA_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_LDADD = $(LINK_store) $(CMOCKA_LIBS)
 
-fuzz_targets =
+fuzz_targets = \
+	tests/fuzz/fuzz_mc \
+	tests/fuzz/fuzz_resp
+tests_fuzz_fuzz_mc_SOURCES = tests/fuzz/fuzz_mc.c $(fuzz_driver)
+tests_fuzz_fuzz_mc_LDADD = $(LINK_proto) $(FUZZ_LIBS)
+tests_fuzz_fuzz_resp_SOURCES = tests/fuzz/fuzz_resp.c $(fuzz_driver)
+tests_fuzz_fuzz_resp_LDADD = $(LINK_proto) $(FUZZ_LIBS)
 
 doc_files = \
 	docs/add-a-thing.md \

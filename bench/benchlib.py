@@ -56,9 +56,10 @@ def allow_files(count):
 # ---- servers ---------------------------------------------------------------------------------------
 
 def pinned(cpu):
-    """A command that execs another on this CPU; root also puts it before the machine's other jobs."""
-    priority = ["nice", "-n", "-20"] if os.geteuid() == 0 else []
-    return priority + ["taskset", "-c", str(cpu)]
+    """A command that execs another on this CPU. Root also puts it before the machine's other jobs, by
+    real-time priority: nice is not enough, a waking process still waits for the end of another's slice."""
+    command = ["taskset", "-c", str(cpu)]
+    return ["chrt", "-f", "1"] + command if os.geteuid() == 0 else command
 
 
 def start(args, name, memory_mb=1024, connections=1024, wrap=None):

@@ -270,19 +270,14 @@ static void parse(struct floor *f, int argc, char **argv)
                 usage(stderr, USAGE_EXIT);
             f->request_bytes = number;
             break;
-        case 'f':
-            f->reply = read_file(optarg);
-            break;
+        case 'f': f->reply = read_file(optarg); break;
         case 'p':
             if (!num_parse_u64(slice_str(optarg), &number) || number > 65535)
                 usage(stderr, USAGE_EXIT);
             f->port = (int)number;
             break;
-        case 'h':
-            usage(stdout, 0);
-            break;
-        default:
-            usage(stderr, USAGE_EXIT);
+        case 'h': usage(stdout, 0); break;
+        default: usage(stderr, USAGE_EXIT);
         }
     }
 }

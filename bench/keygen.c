@@ -102,12 +102,9 @@ void keygen_init(struct keygen *g, const struct keygen_options *options, uint64_
 uint64_t keygen_next_skewed(struct keygen *g)
 {
     switch (g->options.kind) {
-    case KEYGEN_UNIFORM:
-        return random_below(&g->random, g->options.keys);
-    case KEYGEN_GAUSSIAN:
-        return gaussian_next(g);
-    case KEYGEN_ZIPF:
-        return zipf_next(g);
+    case KEYGEN_UNIFORM: return random_below(&g->random, g->options.keys);
+    case KEYGEN_GAUSSIAN: return gaussian_next(g);
+    case KEYGEN_ZIPF: return zipf_next(g);
     }
     UNREACHABLE();
 }

@@ -150,13 +150,17 @@ static void measure(struct run *run, struct load_report *r)
     double own_before;
     uint64_t begin_ns;
 
-    begin_stage(run, LOAD_STAGE_RUN);
-    if (o->warmup_s > 0 && wait_finished(run, "warm-up", after_s(o->warmup_s)))
-        return; /* no connection is left */
-    RELAXED_STORE(&run->control.measuring, true);
+    if (o->warmup_s > 0) {
+        begin_stage(run, LOAD_STAGE_RUN);
+        if (wait_finished(run, "warm-up", after_s(o->warmup_s)))
+            return; /* no connection is left */
+    }
     begin_ns = clock_mono_ns();
     own_before = own_cpu_s();
     read_server(run, &before);
+    RELAXED_STORE(&run->control.measuring, true);
+    if (o->warmup_s <= 0)
+        begin_stage(run, LOAD_STAGE_RUN);
     if (!wait_finished(run, "run", o->duration_s > 0 ? after_s(o->duration_s) : UINT64_MAX)) {
         RELAXED_STORE(&run->control.stopping, true);
         wait_finished(run, "drain", UINT64_MAX);

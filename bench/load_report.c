@@ -91,8 +91,10 @@ void load_report_text(const struct load_report *r, FILE *out)
         text_cpu(r, out);
     }
     if (c->unsent)
-        fprintf(out, "overload    %lu requests were due and never sent: the rate was not reached\n",
-                (unsigned long)c->unsent);
+        fprintf(
+            out,
+            "behind      %lu requests were due at the end and not sent: connections were busy\n",
+            (unsigned long)c->unsent);
     if (!load_report_is_good(r))
         fprintf(out, "FAILED      %lu wrong replies, %lu connections lost, %lu unanswered: %s\n",
                 (unsigned long)c->wrong, (unsigned long)c->lost, (unsigned long)c->unanswered,

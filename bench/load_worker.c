@@ -288,11 +288,8 @@ static bool conn_take(struct load_worker *w, struct load_conn *c, enum load_resu
         w->counts.stored++;
         histogram_record(&w->set_ns, latency);
         break;
-    case LOAD_WRONG:
-        conn_wrong(w, c, c->reply.line, c->reply.line_len);
-        return false;
-    case LOAD_MORE:
-        UNREACHABLE();
+    case LOAD_WRONG: conn_wrong(w, c, c->reply.line, c->reply.line_len); return false;
+    case LOAD_MORE: UNREACHABLE();
     }
     if (++c->first == w->depth)
         c->first = 0;
@@ -363,13 +360,18 @@ static void follow_control(struct load_worker *w, uint64_t now)
         histogram_init(&w->set_ns);
         histogram_init(&w->late_ns);
         RELAXED_STORE(&w->done, 0);
-        if (o->requests)
-            w->left = o->requests / o->threads + (w->index < o->requests % o->threads);
+        if (o->requests) {
+            uint64_t share = o->requests / o->threads + (w->index < o->requests % o->threads);
+
+            w->left = share > w->in_flight ? share - w->in_flight : 0;
+        }
     }
     if (w->left && RELAXED_LOAD(&w->control->stopping)) {
-        w->left = 0;
-        if (is_open_loop(w))
+        if (is_open_loop(w)) {
+            worker_due(w, now);
             w->counts.unsent = count_unsent(w, now);
+        }
+        w->left = 0;
     }
 }
 
@@ -412,6 +414,7 @@ static void run_stage(struct load_worker *w)
     w->done = 0;
     for (unsigned i = 0; i < w->conns_count; i++)
         w->conns[i].first = 0;
+    follow_control(w, w->start_ns);
     if (!is_open_loop(w))
         for (unsigned i = 0; i < w->conns_count; i++)
             conn_fill(w, &w->conns[i], clock_mono_ns());

@@ -80,7 +80,7 @@ void epoch_reclaim(struct epoch *e)
     lock_acquire(&e->lock);
     list = e->first;
     while (*end && (*end)->epoch < oldest) {
-        e->waiting -= (*end)->n;
+        RELAXED_STORE(&e->waiting, e->waiting - (*end)->n);
         end = &(*end)->next;
     }
     e->first = *end;

@@ -42,17 +42,13 @@ static size_t match_one(struct slice p, size_t i, char byte, bool nocase)
     bool match = true;
 
     switch (p.p[i]) {
-    case '?':
-        return i + 1;
-    case '[':
-        i = match_set(p, i, c, nocase, &match);
-        return match ? i : 0;
+    case '?': return i + 1;
+    case '[': i = match_set(p, i, c, nocase, &match); return match ? i : 0;
     case '\\':
         if (i + 1 < p.len)
             i++;
         break;
-    default:
-        break;
+    default: break;
     }
     return fold(p.p[i], nocase) == c ? i + 1 : 0;
 }

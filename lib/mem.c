@@ -10,7 +10,7 @@
 /* Pages that items left are given back within a second, not ten: the memory limit is a promise about
  * the process. */
 #ifndef MP_NO_JEMALLOC
-const char *malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char *malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0,oversize_threshold:262144";
 #endif
 
 void *mem_zalloc_aligned(size_t n)

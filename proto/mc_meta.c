@@ -96,31 +96,21 @@ static enum error_id decode_key(struct mc_meta *m)
 static enum error_id read_token(char flag, struct slice token, struct mc_meta *m)
 {
     switch (flag) {
-    case 'b':
-        return decode_key(m);
-    case 'T':
-        return mc_i32(token, &m->ttl) ? ERR_NONE : ERR_META_TOKEN;
-    case 'N':
-        return mc_i32(token, &m->vivify) ? ERR_NONE : ERR_META_TOKEN;
-    case 'R':
-        return mc_i32(token, &m->recache) ? ERR_NONE : ERR_META_TOKEN;
-    case 'F':
-        return mc_u32(token, &m->client_flags) ? ERR_NONE : ERR_BAD_FORMAT;
-    case 'C':
-        return mc_u64(token, &m->cas) ? ERR_NONE : ERR_META_TOKEN;
-    case 'E':
-        return mc_u64(token, &m->new_cas) ? ERR_NONE : ERR_META_TOKEN;
-    case 'D':
-        return mc_u64(token, &m->delta) ? ERR_NONE : ERR_META_DELTA;
-    case 'J':
-        return mc_u64(token, &m->initial) ? ERR_NONE : ERR_META_INITIAL;
+    case 'b': return decode_key(m);
+    case 'T': return mc_i32(token, &m->ttl) ? ERR_NONE : ERR_META_TOKEN;
+    case 'N': return mc_i32(token, &m->vivify) ? ERR_NONE : ERR_META_TOKEN;
+    case 'R': return mc_i32(token, &m->recache) ? ERR_NONE : ERR_META_TOKEN;
+    case 'F': return mc_u32(token, &m->client_flags) ? ERR_NONE : ERR_BAD_FORMAT;
+    case 'C': return mc_u64(token, &m->cas) ? ERR_NONE : ERR_META_TOKEN;
+    case 'E': return mc_u64(token, &m->new_cas) ? ERR_NONE : ERR_META_TOKEN;
+    case 'D': return mc_u64(token, &m->delta) ? ERR_NONE : ERR_META_DELTA;
+    case 'J': return mc_u64(token, &m->initial) ? ERR_NONE : ERR_META_INITIAL;
     case 'M':
         if (token.len != 1)
             return ERR_META_MODE_LENGTH;
         m->mode = token.p[0];
         return ERR_NONE;
-    default:
-        return ERR_NONE;
+    default: return ERR_NONE;
     }
 }
 

@@ -18,14 +18,14 @@
 #define MC_OPAQUE_MAX 32
 
 struct mc_meta {
-    uint64_t flags;        /* MC_FLAG() of each that was given */
-    struct slice key;      /* as it came, or decoded into key_room when there is a b */
-    struct slice opaque;   /* with its O */
+    uint64_t flags;               /* MC_FLAG() of each that was given */
+    struct slice key;             /* as it came, or decoded into key_room when there is a b */
+    struct slice opaque;          /* with its O */
     int32_t ttl, vivify, recache; /* tokens of T, N and R: an exptime each */
-    uint32_t client_flags; /* F */
-    uint64_t cas, new_cas; /* C and E */
-    uint64_t delta, initial; /* D (default 1) and J */
-    char mode;             /* M, or 0 */
+    uint32_t client_flags;        /* F */
+    uint64_t cas, new_cas;        /* C and E */
+    uint64_t delta, initial;      /* D (default 1) and J */
+    char mode;                    /* M, or 0 */
     char key_room[MC_KEY_MAX];
 };
 

@@ -81,15 +81,15 @@ bool mc_i32_slow(struct slice s, int32_t *out)
 /* ---- words ---- */
 
 struct line {
-    size_t bytes;   /* with its newline */
-    size_t words;   /* as many as there are, also when the pool holds fewer */
+    size_t bytes; /* with its newline */
+    size_t words; /* as many as there are, also when the pool holds fewer */
 };
 
 /* The first byte of p..end that is a space or a control character; end if there is none. */
 static ALWAYS_INLINE const char *word_end(const char *p, const char *end)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    while (end - p >= 8) {
+    while (LIKELY(end - p >= 8)) {
         uint64_t v, low;
 
         memcpy(&v, p, sizeof(v));
@@ -105,17 +105,21 @@ static ALWAYS_INLINE const char *word_end(const char *p, const char *end)
     return p;
 }
 
-static void push_word(const struct arg_pool *pool, struct line *l, const char *p, size_t n)
+/* Where the next word goes. Those that the pool has no room for are only counted. */
+struct cursor {
+    struct slice *next, *limit, *first;
+};
+
+static ALWAYS_INLINE void push_word(struct cursor *c, const char *p, size_t n)
 {
-    if (l->words < pool->room - pool->used)
-        pool->args[pool->used + l->words] = slice_of(p, n);
-    l->words++;
+    if (LIKELY(c->next < c->limit))
+        *c->next = slice_of(p, n);
+    c->next++;
 }
 
 /* A line with control characters: they are part of words, except that a NUL ends what is looked at, as
  * in memcached, whose lines are C strings. MORE: its newline is not there yet. */
-static COLD enum status split_odd(const char *buf, const char *end, const struct arg_pool *pool,
-                                  struct line *l)
+static COLD enum status split_odd(const char *buf, const char *end, struct cursor c, struct line *l)
 {
     const char *nl = memchr(buf, '\n', (size_t)(end - buf));
     const char *p = buf, *stop, *nul;
@@ -126,45 +130,46 @@ static COLD enum status split_odd(const char *buf, const char *end, const struct
     nul = memchr(buf, '\0', (size_t)(stop - buf));
     if (nul)
         stop = nul;
-    l->words = 0;
-    l->bytes = (size_t)(nl + 1 - buf);
     while (p < stop) {
         const char *e = memchr(p, ' ', (size_t)(stop - p));
 
         if (!e)
             e = stop;
         if (e > p)
-            push_word(pool, l, p, (size_t)(e - p));
+            push_word(&c, p, (size_t)(e - p));
         p = e + 1;
     }
+    l->words = (size_t)(c.next - c.first);
+    l->bytes = (size_t)(nl + 1 - buf);
     return OK;
 }
 
 static ALWAYS_INLINE enum status split_line(const char *buf, const char *end,
                                             const struct arg_pool *pool, struct line *l)
 {
+    struct slice *first = pool->args + pool->used;
+    struct cursor c = {.next = first, .limit = pool->args + pool->room, .first = first};
     const char *p = buf;
 
-    l->words = 0;
     for (;;) {
         const char *e = word_end(p, end);
 
         if (UNLIKELY(e == end))
             return MORE;
-        if (e > p)
-            push_word(pool, l, p, (size_t)(e - p));
-        if (LIKELY(*e == ' ')) {
-            p = e + 1;
+        if (LIKELY(e > p))
+            push_word(&c, p, (size_t)(e - p));
+        p = e + 1;
+        if (LIKELY(*e == ' '))
             continue;
-        }
         if (LIKELY(*e == '\r')) {
-            if (UNLIKELY(e + 1 == end))
+            if (UNLIKELY(p == end))
                 return MORE;
-            e++;
+            e = p++;
         }
         if (UNLIKELY(*e != '\n'))
-            return split_odd(buf, end, pool, l);
-        l->bytes = (size_t)(e + 1 - buf);
+            return split_odd(buf, end, (struct cursor){first, c.limit, first}, l);
+        l->words = (size_t)(c.next - first);
+        l->bytes = (size_t)(p - buf);
         return OK;
     }
 }
@@ -284,8 +289,7 @@ static bool block_length(const struct command *cmd, const struct request *r, uin
         if (!mc_i32(r->argv[2], &n))
             return false;
     } else {
-        if (!mc_u32(r->argv[2], &flags) || !mc_i32(r->argv[3], &exptime) ||
-            !mc_i32(r->argv[4], &n))
+        if (!mc_u32(r->argv[2], &flags) || !mc_i32(r->argv[3], &exptime) || !mc_i32(r->argv[4], &n))
             return false;
         if (cmd->id == CMD_MC_CAS && !mc_u64(r->argv[5], &unique))
             return false;
@@ -347,13 +351,105 @@ static ALWAYS_INLINE enum error_id recognise(struct request *r)
     return cmd->first_key ? check_keys(cmd, r) : ERR_NONE;
 }
 
+/* ---- the two commonest shapes ---- */
+
+/* The end of the key at p, or NULL where there is none, or none that may be. */
+static ALWAYS_INLINE const char *key_end(const char *p, const char *end)
+{
+    const char *e = word_end(p, end);
+
+    return LIKELY((size_t)(e - p) - 1 < MC_KEY_MAX) ? e : NULL;
+}
+
+/* `get KEY` CRLF. False: it is not that, nothing is done. */
+static ALWAYS_INLINE bool parse_get(const char *buf, const char *end, struct arg_pool *pool,
+                                    struct request *r, size_t *used)
+{
+    const char *key = buf + 4, *e;
+    struct slice *a = pool->args + pool->used;
+
+    e = key_end(key, end);
+    if (UNLIKELY(!e || end - e < 2 || memcmp(e, "\r\n", 2) != 0 || pool->room - pool->used < 2))
+        return false;
+    pool->used += 2;
+    a[0] = slice_of(buf, 3);
+    a[1] = slice_of(key, (size_t)(e - key));
+    *r = (struct request){.cmd = &commands[CMD_MC_GET], .argv = a, .argc = 2, .key = a[1]};
+    *used = (size_t)(e + 2 - buf);
+    return true;
+}
+
+/* Longest run of digits that is read here, and three of them with their separators. */
+#define SHORT_DIGITS 9
+#define SHORT_NUMBERS (3 * (SHORT_DIGITS + 1) + 1)
+
+/* A number of 1..SHORT_DIGITS digits, then `sep`; the byte behind that, or NULL. The caller knows that
+ * SHORT_DIGITS + 1 bytes are there. */
+static ALWAYS_INLINE const char *short_number(const char *p, char sep, struct slice *word,
+                                              uint32_t *out)
+{
+    uint32_t v = (unsigned char)*p - (uint32_t)'0', d;
+    const char *q = p + 1;
+
+    if (UNLIKELY(v > 9))
+        return NULL;
+    if (*q != sep) {
+        while ((d = (unsigned char)*q - (uint32_t)'0') <= 9 && q - p < SHORT_DIGITS) {
+            v = v * 10 + d;
+            q++;
+        }
+        if (UNLIKELY(*q != sep))
+            return NULL;
+    }
+    *word = slice_of(p, (size_t)(q - p));
+    *out = v;
+    return q + 1;
+}
+
+/* `set KEY FLAGS EXPTIME BYTES` CRLF and the whole block. False: it is not that, nothing is done. */
+static ALWAYS_INLINE bool parse_set(const char *buf, const char *end,
+                                    const struct proto_limits *limits, struct arg_pool *pool,
+                                    struct request *r, size_t *used)
+{
+    const char *key = buf + 4, *e = key_end(key, end), *p;
+    struct slice *a = pool->args + pool->used;
+    uint32_t unused, bytes;
+
+    if (UNLIKELY(!e || end - e <= SHORT_NUMBERS || *e != ' ' || pool->room - pool->used < 5))
+        return false;
+    p = short_number(e + 1, ' ', &a[2], &unused);
+    p = LIKELY(p != NULL) ? short_number(p, ' ', &a[3], &unused) : NULL;
+    p = LIKELY(p != NULL) ? short_number(p, '\r', &a[4], &bytes) : NULL;
+    if (UNLIKELY(!p || *p++ != '\n' || bytes > limits->mc_item_max ||
+                 (size_t)(end - p) < (size_t)bytes + 2 || memcmp(p + bytes, "\r\n", 2) != 0))
+        return false;
+    pool->used += 5;
+    a[0] = slice_of(buf, 3);
+    a[1] = slice_of(key, (size_t)(e - key));
+    *r = (struct request){.cmd = &commands[CMD_MC_SET],
+                          .argv = a,
+                          .argc = 5,
+                          .key = a[1],
+                          .data = slice_of(p, bytes)};
+    *used = (size_t)(p + bytes + 2 - buf);
+    return true;
+}
+
 enum status mc_parse(const char *buf, size_t len, const struct proto_limits *limits,
                      struct arg_pool *pool, struct request *r, size_t *used, size_t *need)
 {
-    struct line l;
-    enum status st = split_line(buf, buf + len, pool, &l);
+    const char *end = buf + len;
     enum error_id error;
+    enum status st;
+    struct line l;
 
+    if (LIKELY(len > 4)) {
+        if (memcmp(buf, "get ", 4) == 0 && LIKELY(parse_get(buf, end, pool, r, used)))
+            return OK;
+        if (memcmp(buf, "set ", 4) == 0 && LIKELY(parse_set(buf, end, limits, pool, r, used)))
+            return OK;
+    }
+    st = split_line(buf, end, pool, &l);
     *r = (struct request){.argv = pool->args + pool->used};
     if (UNLIKELY(st != OK)) {
         if (len > MC_LINE_MAX && line_is_too_long(buf, len)) {
@@ -388,7 +484,7 @@ enum status mc_parse(const char *buf, size_t len, const struct proto_limits *lim
 
 void mc_reply_error(struct out *o, const struct request *r)
 {
-    if (r->noreply && !r->fatal)
+    if (r->noreply || error_mc[r->error].len == 0)
         return;
     out_slice(o, error_mc[r->error]);
     OUT_LIT(o, "\r\n");

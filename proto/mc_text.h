@@ -27,7 +27,8 @@
 enum status mc_parse(const char *buf, size_t len, const struct proto_limits *limits,
                      struct arg_pool *pool, struct request *r, size_t *used, size_t *need) MUST_USE;
 
-/* Answer a request without a command: r->error's line, unless the request said noreply. */
+/* Answer with r->error's line, unless the request said noreply or memcached says nothing in this case (it
+ * just closes on a line that is too long). */
 void mc_reply_error(struct out *o, const struct request *r);
 
 /* memcached reads numbers as C's strtol family does: blanks and a sign in front, anything behind a blank.

@@ -2,8 +2,8 @@
 /*
  * resp.c - RESP requests and the writers of replies that are not hot.
  *
- * Most requests are short arrays that have come whole: short_array() reads those in one pass and says no
- * to anything else, without a word why. The rest is read by long_array() in two passes: one finds where
+ * Most requests are short arrays that have come whole: short_array(), and get_or_set() for the two
+ * commonest, read those in one pass and say no to anything else, without a word why. The rest is read by long_array() in two passes: one finds where
  * the request ends and can be interrupted at any byte (struct resp_scan), the second, when all is
  * there, notes where the arguments lie.
  */
@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SHORTEST_BULK 6  /* "$0\r\n\r\n" */
-#define ABOUT_MAX 128    /* bytes of what a peer sent that the answer to an unknown command repeats */
+#define SHORTEST_BULK 6 /* "$0\r\n\r\n" */
+#define ABOUT_MAX 128 /* bytes of what a peer sent that the answer to an unknown command repeats */
 
 /* What one walk works on. */
 struct walk {
@@ -30,28 +30,6 @@ struct walk {
 };
 
 /* ---- the command ---- */
-
-static ALWAYS_INLINE bool three_letters(struct slice name, const char *word)
-{
-    uint32_t a = 0, b = 0, fold = 0;
-
-    /* Only letters fold to a letter by this bit. */
-    memcpy(&a, name.p, 3);
-    memcpy(&b, word, 3);
-    memcpy(&fold, "\x20\x20\x20", 3);
-    return (a | fold) == b;
-}
-
-static ALWAYS_INLINE const struct command *find_command(struct slice name)
-{
-    if (LIKELY(name.len == 3)) {
-        if (three_letters(name, "get"))
-            return &commands[CMD_GET];
-        if (three_letters(name, "set"))
-            return &commands[CMD_SET];
-    }
-    return command_find(PROTO_RESP, name);
-}
 
 static ALWAYS_INLINE bool arity_fits(const struct command *cmd, uint32_t argc)
 {
@@ -74,9 +52,9 @@ static COLD void refuse(struct request *r)
 }
 
 /* argv[0..argc), argc > 0, is a whole request. */
-static ALWAYS_INLINE void finish(struct request *r, struct slice *argv, uint32_t argc)
+static void finish(struct request *r, struct slice *argv, uint32_t argc)
 {
-    const struct command *cmd = find_command(argv[0]);
+    const struct command *cmd = command_find(PROTO_RESP, argv[0]);
 
     *r = (struct request){.cmd = cmd, .argv = argv, .argc = argc};
     if (UNLIKELY(!cmd || !arity_fits(cmd, argc) || (cmd->flags & CMD_SUB))) {
@@ -145,28 +123,90 @@ static ALWAYS_INLINE const char *short_bulk(const char *p, const char *end, stru
     return p + n + 4;
 }
 
-/* An array of up to nine short bulks that lies in the buffer whole. */
-static ALWAYS_INLINE bool short_array(const char *buf, size_t len, struct arg_pool *pool,
-                                      struct request *r, size_t *used)
+/* Bulks for a..last; what follows them, or NULL. */
+static ALWAYS_INLINE const char *short_bulks(const char *p, const char *end, struct slice *a,
+                                             const struct slice *last)
 {
-    const char *p = buf + 4, *end = buf + len;
-    struct slice *argv = pool->args + pool->used, *last;
+    for (; p && a < last; a++)
+        p = short_bulk(p, end, a);
+    return p;
+}
+
+/* An array of up to nine short bulks that lies in the buffer whole. */
+static bool short_array(const char *buf, size_t len, struct arg_pool *pool, struct request *r,
+                        size_t *used)
+{
+    struct slice *argv = pool->args + pool->used;
+    const char *behind;
     uint32_t argc;
 
-    if (UNLIKELY(len < 4 || buf[0] != '*' || !is_crlf(buf + 2)))
+    if (len < 4 + SHORTEST_BULK || buf[0] != '*' || !is_crlf(buf + 2))
         return false;
     argc = (unsigned char)buf[1] - (unsigned)'0';
-    if (UNLIKELY(argc - 1 > 8 || pool->room - pool->used < argc))
+    if (argc - 1 > 8 || pool->room - pool->used < argc)
         return false;
-    last = argv + argc;
-    for (struct slice *a = argv; a < last; a++) {
-        p = short_bulk(p, end, a);
-        if (UNLIKELY(!p))
-            return false;
-    }
+    behind = short_bulks(buf + 4, buf + len, argv, argv + argc);
+    if (!behind)
+        return false;
     pool->used += argc;
-    *used = (size_t)(p - buf);
+    *used = (size_t)(behind - buf);
     finish(r, argv, argc);
+    return true;
+}
+
+/* "*N\r\n$3\r\n" */
+static ALWAYS_INLINE bool is_three_letter_head(const char *p)
+{
+    uint64_t word, head, mask;
+
+    memcpy(&word, p, 8);
+    memcpy(&head, "*\0\r\n$3\r\n", 8);
+    memcpy(&mask, "\xff\0\xff\xff\xff\xff\xff\xff", 8);
+    return (word & mask) == head;
+}
+
+/* Three letters of either case, as four bytes of which the last is ignored. Only letters fold to a
+ * letter by the bit that is set here. */
+static ALWAYS_INLINE uint32_t three_letters(const char *p)
+{
+    uint32_t word, mask, fold;
+
+    memcpy(&word, p, 4);
+    memcpy(&mask, "\xff\xff\xff", 4);
+    memcpy(&fold, "\x20\x20\x20", 4);
+    return (word & mask) | fold;
+}
+
+/* GET and SET by their most usual form. */
+static ALWAYS_INLINE bool get_or_set(const char *buf, size_t len, struct arg_pool *pool,
+                                     struct request *r, size_t *used)
+{
+    enum { HEAD = 8, NAME = 5 };
+    struct slice *argv = pool->args + pool->used;
+    const char *behind;
+    uint32_t argc, name;
+
+    if (UNLIKELY(len < HEAD + NAME || !is_three_letter_head(buf)))
+        return false;
+    argc = (unsigned char)buf[1] - (unsigned)'0';
+    name = three_letters(buf + HEAD);
+    if (UNLIKELY(pool->room - pool->used < 9))
+        return false;
+    argv[0] = slice_of(buf + HEAD, 3);
+    if (LIKELY(name == three_letters("get") && argc == 2)) {
+        behind = short_bulk(buf + HEAD + NAME, buf + len, argv + 1);
+        r->cmd = &commands[CMD_GET];
+    } else if (LIKELY(name == three_letters("set") && argc - 3 <= 6)) {
+        behind = short_bulks(buf + HEAD + NAME, buf + len, argv + 1, argv + argc);
+        r->cmd = &commands[CMD_SET];
+    } else {
+        return false;
+    }
+    if (UNLIKELY(!behind))
+        return false;
+    *used = (size_t)(behind - buf);
+    pool->used += argc;
+    *r = (struct request){.cmd = r->cmd, .argv = argv, .argc = argc, .key = argv[1]};
     return true;
 }
 
@@ -246,13 +286,9 @@ static enum status walk_header(struct walk *w)
     int64_t n;
 
     switch (find_line(w, 0, &next)) {
-    case MORE:
-        return MORE;
-    case BAD:
-        (void)fail(w, ERR_MULTIBULK_COUNT_LEN, slice_of(NULL, 0));
-        return BAD;
-    default:
-        break;
+    case MORE: return MORE;
+    case BAD: (void)fail(w, ERR_MULTIBULK_COUNT_LEN, slice_of(NULL, 0)); return BAD;
+    default: break;
     }
     if (!resp_integer(line_number(w, 0, next), &n) || n > w->limits->resp_args_max) {
         (void)fail(w, ERR_MULTIBULK_LEN, slice_of(NULL, 0));
@@ -386,15 +422,18 @@ static bool quoted(struct word *w, const char *end, char *text)
 /* The word at w->p, which is not blank. False: unbalanced. */
 static bool read_word(struct word *w, const char *end, char *text)
 {
-    w->len = 0;
+    const char *start = w->p;
+
     w->has_quotes = false;
     for (; w->p < end && *w->p != ' ' && *w->p != '\n' && *w->p != '\r' && *w->p != '\t'; w->p++) {
-        if (*w->p == '"' || *w->p == '\'')
-            return quoted(w, end, text);
+        if (*w->p != '"' && *w->p != '\'')
+            continue;
+        w->len = (size_t)(w->p - start);
         if (text)
-            text[w->len] = *w->p;
-        w->len++;
+            memcpy(text, start, w->len);
+        return quoted(w, end, text);
     }
+    w->len = (size_t)(w->p - start);
     return true;
 }
 
@@ -419,15 +458,12 @@ static bool split(const char *line, const char *end, struct slice *argv, char *t
         if (argv)
             argv[*argc] = slice_of(w.has_quotes ? text + *text_len : start, w.len);
         ++*argc;
-        /* Text is written word by word; only that of words with quotes stays. */
-        if (w.has_quotes || !argv)
-            *text_len += w.len;
+        *text_len += w.has_quotes ? w.len : 0;
     }
 }
 
 /* The line up to end as a request; unescaped words lie in the pool behind the arguments. */
-static enum status inline_words(struct walk *w, const char *end, size_t used,
-                                struct arg_pool *pool)
+static enum status inline_words(struct walk *w, const char *end, size_t used, struct arg_pool *pool)
 {
     struct slice *argv = pool->args + pool->used;
     size_t argc, text_len, slots;
@@ -469,22 +505,30 @@ static enum status inline_command(struct walk *w, struct arg_pool *pool)
     return inline_words(w, nul ? nul : end, (size_t)(newline - w->buf) + 1, pool);
 }
 
-enum status resp_parse(const char *buf, size_t len, const struct proto_limits *limits,
-                       struct resp_scan *scan, struct arg_pool *pool, struct request *r,
-                       size_t *used, size_t *need)
+/* Whatever it is. */
+static __attribute__((noinline)) enum status
+parse_any(const char *buf, size_t len, const struct proto_limits *limits, struct resp_scan *scan,
+          struct arg_pool *pool, struct request *r, size_t *used, size_t *need)
 {
-    struct walk w;
+    struct walk w = {buf, len, limits, scan, r, used, need};
 
-    if (LIKELY(scan->left == 0 && short_array(buf, len, pool, r, used))) {
-        scan->seen = 0;
+    if (scan->left == 0 && scan->seen == 0 && short_array(buf, len, pool, r, used))
         return OK;
-    }
-    w = (struct walk){buf, len, limits, scan, r, used, need};
-    if (UNLIKELY(len == 0)) {
+    if (len == 0) {
         *need = 1;
         return MORE;
     }
     return buf[0] == '*' ? long_array(&w, pool) : inline_command(&w, pool);
+}
+
+enum status resp_parse(const char *buf, size_t len, const struct proto_limits *limits,
+                       struct resp_scan *scan, struct arg_pool *pool, struct request *r,
+                       size_t *used, size_t *need)
+{
+    /* A short array that came in pieces may have left a scan half-way: that one goes on as it began. */
+    if (UNLIKELY(scan->left > 0 || scan->seen > 0 || !get_or_set(buf, len, pool, r, used)))
+        return parse_any(buf, len, limits, scan, pool, r, used, need);
+    return OK;
 }
 
 /* ---- writers ---- */
@@ -587,16 +631,11 @@ void resp_reply_error(struct out *o, const struct request *r)
     const struct slice nothing = {"", 0};
 
     switch (r->error) {
-    case ERR_NONE:
-        return;
-    case ERR_UNKNOWN:
-        unknown_command(o, r);
-        return;
+    case ERR_NONE: return;
+    case ERR_UNKNOWN: unknown_command(o, r); return;
     case ERR_ARITY:
         resp_error_about(o, ERR_ARITY, command_find(PROTO_RESP, r->argv[0])->name, nothing);
         return;
-    default:
-        resp_error_about(o, r->error, r->data, nothing);
-        return;
+    default: resp_error_about(o, r->error, r->data, nothing); return;
     }
 }

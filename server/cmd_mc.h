@@ -76,12 +76,13 @@ struct mc_store {
     enum mc_mode mode;
     uint32_t flags;
     int64_t expiry_ms;
-    uint64_t cas;      /* CAS, APPEND, PREPEND: only if the item's unique is this one; 0: of APPEND any */
-    uint64_t new_cas;  /* the unique to give it; 0: drawn when somebody asks */
-    uint8_t marks;     /* of a new item */
-    bool stale;        /* CAS with an older unique: store, but stale */
-    bool vivify;       /* APPEND, PREPEND: set where there is nothing */
-    bool want_cas;     /* fill cas_out */
+    uint64_t
+        cas; /* CAS, APPEND, PREPEND: only if the item's unique is this one; 0: of APPEND any */
+    uint64_t new_cas; /* the unique to give it; 0: drawn when somebody asks */
+    uint8_t marks;    /* of a new item */
+    bool stale;       /* CAS with an older unique: store, but stale */
+    bool vivify;      /* APPEND, PREPEND: set where there is nothing */
+    bool want_cas;    /* fill cas_out */
     /* out */
     uint64_t cas_out;  /* 0 when not stored */
     uint32_t vlen_out; /* of the stored value */
@@ -101,8 +102,8 @@ struct mc_count {
     struct key key;
     uint64_t delta;
     bool decrement;
-    uint64_t cas;      /* only if the item's unique is this one; 0: any */
-    uint64_t new_cas;  /* as in mc_store */
+    uint64_t cas;     /* only if the item's unique is this one; 0: any */
+    uint64_t new_cas; /* as in mc_store */
     /* out, on MC_STORED */
     uint64_t value;
 };

@@ -68,13 +68,16 @@ void mc_value_send(struct worker *w, char *p, struct mc_value *v)
 /* ---- get ---- */
 
 struct retrieval {
-    bool cas;      /* gets, gats */
-    bool touch;    /* gat, gats */
+    bool cas;   /* gets, gats */
+    bool touch; /* gat, gats */
     int64_t expiry_ms;
 };
 
-static ALWAYS_INLINE void count_retrieval(struct worker *w, const struct retrieval *how, bool hit)
+static ALWAYS_INLINE void count_retrieval(struct worker *w, const struct retrieval *how,
+                                          const struct shard *s, bool hit)
 {
+    if (!hit && shard_found_expired(s))
+        COUNT(w->counters.get_expired);
     if (how->touch) {
         COUNT(w->counters.cmd_touch);
         if (hit)
@@ -142,7 +145,7 @@ static ALWAYS_INLINE void reply_value(struct worker *w, const struct key *k,
     struct item *it = find(w, s, k, how, &unique);
     struct mc_value v;
 
-    count_retrieval(w, how, it != NULL);
+    count_retrieval(w, how, s, it != NULL);
     if (!it) {
         store_unlock(s);
         return;

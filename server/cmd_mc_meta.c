@@ -41,11 +41,13 @@ static bool read_flags(struct worker *w, struct request *r, uint32_t first, uint
         mc_error(w, r, instead ? instead : error);
         return false;
     }
-    if (UNLIKELY(m->opaque.len > MC_OPAQUE_MAX)) {
-        mc_error(w, r, ERR_META_OPAQUE);
-        return false;
-    }
     return true;
+}
+
+/* mg and ma find an opaque too long only when it is its turn, behind their changes; so does memcached. */
+static bool opaque_fits(const struct mc_meta *m)
+{
+    return m->opaque.len <= MC_OPAQUE_MAX;
 }
 
 static char *put_bytes(char *p, const char *src, size_t n)
@@ -140,6 +142,10 @@ static char *put_echo(char *p, const struct request *r, uint32_t first, const st
 
 /* ---- mg ---- */
 
+/* With one of these memcached notes the read when all flags are done, that is, not behind an error. */
+#define READS_LATE                                                                                 \
+    (MC_FLAG('h') | MC_FLAG('l') | MC_FLAG('u') | MC_FLAG('N') | MC_FLAG('R') | MC_FLAG('T'))
+
 struct mget {
     struct worker *w;
     struct request *r;
@@ -147,16 +153,17 @@ struct mget {
     struct key key;
     struct shard *s;
     struct item *it;
-    bool made;    /* by this request, because of N */
+    bool made; /* by this request, because of N */
     bool won;
     bool touched; /* T */
 };
 
-/* N and nothing there: make an empty item, unless somebody else does meanwhile. */
+/* N and nothing there: make an empty item, unless somebody else does meanwhile. It gets its time when the
+ * flags are gone through. */
 static void vivify(struct mget *g)
 {
     struct worker *w = g->w;
-    struct item_attr attr = {.expiry_ms = mc_expiry_ms(w, g->m.vivify), .cas = g->m.new_cas};
+    struct item_attr attr = {.cas = g->m.new_cas, .fields = g->m.vivify ? ITEM_EXPIRY : 0};
     struct item *fresh;
 
     store_unlock(g->s);
@@ -178,13 +185,11 @@ static bool recache_is_due(const struct mget *g)
     int64_t now_ms = g->w->now_ms, expiry = item_expiry(g->it);
 
     return !(g->it->marks & ITEM_WIN_SENT) && !g->made && expiry != 0 &&
-           seconds_until(expiry, now_ms) <
-               seconds_until(mc_expiry_ms(g->w, g->m.recache), now_ms);
+           seconds_until(expiry, now_ms) < seconds_until(mc_expiry_ms(g->w, g->m.recache), now_ms);
 }
 
-/* The flags of a hit, in their order: changes are made and values are given as they come. False: no
- * memory for a change. */
-static bool put_hit_flags(struct mget *g, char **at)
+/* The flags of a hit, in their order: changes are made and values are given as they come. */
+static enum error_id put_hit_flags(struct mget *g, char **at)
 {
     int64_t now_ms = g->w->now_ms;
     char *p = *at;
@@ -195,44 +200,36 @@ static bool put_hit_flags(struct mget *g, char **at)
             g->it = shard_set_expiry(g->s, &g->key, g->it, mc_expiry_ms(g->w, g->m.ttl));
             g->touched = true;
             break;
-        case 'R':
-            g->won |= recache_is_due(g);
+        case 'N':
+            if (g->made)
+                g->it = shard_set_expiry(g->s, &g->key, g->it, mc_expiry_ms(g->w, g->m.vivify));
             break;
-        case 's':
-            p = put_number(p, 's', g->it->vlen);
-            break;
-        case 't':
-            p = put_ttl(p, g->it, now_ms);
-            break;
+        case 'R': g->won |= recache_is_due(g); break;
+        case 's': p = put_number(p, 's', g->it->vlen); break;
+        case 't': p = put_ttl(p, g->it, now_ms); break;
         case 'c': {
             uint64_t unique = shard_cas(g->s, &g->key, &g->it);
 
             if (unique == 0)
-                return false;
+                return ERR_NO_MEMORY_DELTA;
             p = put_number(p, 'c', unique);
             break;
         }
-        case 'f':
-            p = put_number(p, 'f', item_flags(g->it));
-            break;
-        case 'l':
-            p = put_number(p, 'l', (uint64_t)item_idle_ms(g->it, now_ms) / 1000);
-            break;
-        case 'h':
-            p = put_number(p, 'h', (g->it->marks & ITEM_FETCHED) != 0);
-            break;
+        case 'f': p = put_number(p, 'f', item_flags(g->it)); break;
+        case 'l': p = put_number(p, 'l', (uint64_t)item_idle_ms(g->it, now_ms) / 1000); break;
+        case 'h': p = put_number(p, 'h', (g->it->marks & ITEM_FETCHED) != 0); break;
         case 'O':
+            if (!opaque_fits(&g->m))
+                return ERR_META_OPAQUE;
             p = put_opaque(p, &g->m);
             break;
-        case 'k':
-            p = put_key(p, &g->key, key_is_binary(&g->m, &g->key, g->it));
-            break;
+        case 'k': p = put_key(p, &g->key, key_is_binary(&g->m, &g->key, g->it)); break;
         }
         if (UNLIKELY(!g->it))
-            return false;
+            return ERR_NO_MEMORY_DELTA;
     }
     *at = p;
-    return true;
+    return ERR_NONE;
 }
 
 /* Z, X and W; decides who recaches a stale item. */
@@ -253,9 +250,15 @@ static char *put_marks(struct mget *g, char *p)
 
 static void miss(struct mget *g, char *p)
 {
+    if (shard_found_expired(g->s))
+        COUNT(g->w->counters.get_expired);
     store_unlock(g->s);
     COUNT(g->w->counters.cmd_get);
     COUNT(g->w->counters.get_misses);
+    if (UNLIKELY(!opaque_fits(&g->m))) {
+        mc_error(g->w, g->r, ERR_META_OPAQUE);
+        return;
+    }
     p = put_code(p, "EN");
     p = put_echo(p, g->r, 2, &g->m, &g->key);
     send_line(g->w, p, !mc_meta_has(&g->m, 'q'));
@@ -278,6 +281,7 @@ static void hit(struct mget *g, char *p)
     struct worker *w = g->w;
     bool with_value = mc_meta_has(&g->m, 'v');
     struct mc_value v = {.shared = NULL};
+    enum error_id error;
 
     if (with_value) {
         p = put_bytes(p, "VA ", 3);
@@ -285,9 +289,12 @@ static void hit(struct mget *g, char *p)
     } else {
         p = put_code(p, "HD");
     }
-    if (UNLIKELY(!put_hit_flags(g, &p))) {
+    error = put_hit_flags(g, &p);
+    if (UNLIKELY(error != ERR_NONE)) {
+        if (g->it && !(g->m.flags & READS_LATE))
+            shard_hit(g->s, g->it, w->now_ms);
         store_unlock(g->s);
-        mc_error(w, g->r, ERR_NO_MEMORY_DELTA);
+        mc_error(w, g->r, error);
         return;
     }
     if (UNLIKELY((g->it->marks & (ITEM_STALE | ITEM_WIN_SENT)) || g->won))
@@ -331,37 +338,22 @@ static bool store_mode(const struct mc_meta *m, enum mc_mode *mode)
 {
     switch (m->mode) {
     case 0:
-    case 'S':
-        *mode = mc_meta_has(m, 'C') ? MC_CAS : MC_SET;
-        return true;
-    case 'R':
-        *mode = mc_meta_has(m, 'C') ? MC_CAS : MC_REPLACE;
-        return true;
-    case 'E':
-        *mode = MC_ADD;
-        return true;
-    case 'A':
-        *mode = MC_APPEND;
-        return true;
-    case 'P':
-        *mode = MC_PREPEND;
-        return true;
-    default:
-        return false;
+    case 'S': *mode = mc_meta_has(m, 'C') ? MC_CAS : MC_SET; return true;
+    case 'R': *mode = mc_meta_has(m, 'C') ? MC_CAS : MC_REPLACE; return true;
+    case 'E': *mode = MC_ADD; return true;
+    case 'A': *mode = MC_APPEND; return true;
+    case 'P': *mode = MC_PREPEND; return true;
+    default: return false;
     }
 }
 
 static const char *result_code(enum mc_result result)
 {
     switch (result) {
-    case MC_STORED:
-        return "HD";
-    case MC_NOT_STORED:
-        return "NS";
-    case MC_EXISTS:
-        return "EX";
-    default:
-        return "NF";
+    case MC_STORED: return "HD";
+    case MC_NOT_STORED: return "NS";
+    case MC_EXISTS: return "EX";
+    default: return "NF";
     }
 }
 
@@ -375,18 +367,10 @@ static void reply_stored(struct worker *w, struct request *r, const struct mc_me
     p = put_code(p, result_code(result));
     for (uint32_t i = 3; i < r->argc; i++) {
         switch (r->argv[i].p[0]) {
-        case 'O':
-            p = put_opaque(p, m);
-            break;
-        case 'k':
-            p = put_key(p, &op->key, mc_meta_has(m, 'b'));
-            break;
-        case 'c':
-            p = put_number(p, 'c', op->cas_out);
-            break;
-        case 's':
-            p = put_number(p, 's', result == MC_STORED ? op->vlen_out : r->data.len);
-            break;
+        case 'O': p = put_opaque(p, m); break;
+        case 'k': p = put_key(p, &op->key, mc_meta_has(m, 'b')); break;
+        case 'c': p = put_number(p, 'c', op->cas_out); break;
+        case 's': p = put_number(p, 's', result == MC_STORED ? op->vlen_out : r->data.len); break;
         }
     }
     send_line(w, p, true);
@@ -403,6 +387,10 @@ void cmd_mc_ms(struct worker *w, struct conn *c, struct request *r)
         return;
     if (!store_mode(&m, &op.mode)) {
         mc_error(w, r, ERR_META_MS_MODE);
+        return;
+    }
+    if (!opaque_fits(&m)) {
+        mc_error(w, r, ERR_META_OPAQUE);
         return;
     }
     op.key = meta_key(w, r, &m);
@@ -520,6 +508,10 @@ void cmd_mc_md(struct worker *w, struct conn *c, struct request *r)
     (void)c;
     if (!read_flags(w, r, 2, MC_FLAG('x'), ERR_META_FLAGS, &m))
         return;
+    if (!opaque_fits(&m)) {
+        mc_error(w, r, ERR_META_OPAQUE);
+        return;
+    }
     k = meta_key(w, r, &m);
     if (mc_meta_has(&m, 'x')) {
         empty = empty_item(w, &m, &k);
@@ -553,7 +545,7 @@ static bool count_direction(const struct mc_meta *m, bool *decrement)
 static enum mc_result count_from(struct worker *w, const struct mc_meta *m, struct mc_count *op,
                                  struct shard **s, struct item **it)
 {
-    struct item_attr attr = {.expiry_ms = mc_expiry_ms(w, m->vivify), .cas = m->new_cas};
+    struct item_attr attr = {.cas = m->new_cas, .fields = m->vivify ? ITEM_EXPIRY : 0};
     char text[NUM_MAX_DIGITS];
     size_t n = num_format_u64(text, m->initial);
     struct item *fresh = store_item(w->store, &op->key, &attr, (uint32_t)n);
@@ -594,65 +586,95 @@ static enum mc_result count(struct worker *w, const struct mc_meta *m, struct mc
     }
 }
 
-/* Flags of a number that was counted, under the lock. False: no memory for a change. */
-static bool put_count_flags(struct worker *w, const struct request *r, const struct mc_meta *m,
-                            const struct key *k, struct shard *s, struct item *it, char **at)
+/* A counted number whose reply is being written, under the lock. */
+struct tally {
+    struct worker *w;
+    struct request *r;
+    struct mc_meta m;
+    struct mc_count op;
+    struct shard *s;
+    struct item *it;
+    bool made; /* by this request, because of N */
+};
+
+/* Its flags, in their order. */
+static enum error_id put_count_flags(struct tally *t, char **at)
 {
     char *p = *at;
 
-    for (uint32_t i = 2; i < r->argc && it; i++) {
-        switch (r->argv[i].p[0]) {
+    for (uint32_t i = 2; i < t->r->argc; i++) {
+        switch (t->r->argv[i].p[0]) {
         case 'c': {
-            uint64_t unique = shard_cas(s, k, &it);
+            uint64_t unique = shard_cas(t->s, &t->op.key, &t->it);
 
             if (unique == 0)
-                return false;
+                return ERR_NO_MEMORY_DELTA;
             p = put_number(p, 'c', unique);
             break;
         }
-        case 't':
-            p = put_ttl(p, it, w->now_ms);
-            break;
+        case 't': p = put_ttl(p, t->it, t->w->now_ms); break;
         case 'T':
-            it = shard_set_expiry(s, k, it, mc_expiry_ms(w, m->ttl));
+            t->it = shard_set_expiry(t->s, &t->op.key, t->it, mc_expiry_ms(t->w, t->m.ttl));
+            break;
+        case 'N':
+            if (t->made)
+                t->it = shard_set_expiry(t->s, &t->op.key, t->it, mc_expiry_ms(t->w, t->m.vivify));
             break;
         case 'O':
-            p = put_opaque(p, m);
+            if (!opaque_fits(&t->m))
+                return ERR_META_OPAQUE;
+            p = put_opaque(p, &t->m);
             break;
-        case 'k':
-            p = put_key(p, k, mc_meta_has(m, 'b'));
-            break;
+        case 'k': p = put_key(p, &t->op.key, mc_meta_has(&t->m, 'b')); break;
         }
+        if (UNLIKELY(!t->it))
+            return ERR_NO_MEMORY_DELTA;
     }
     *at = p;
-    return it != NULL;
+    return ERR_NONE;
 }
 
-static void reply_counted(struct worker *w, struct request *r, const struct mc_meta *m,
-                          const struct mc_count *op, struct shard *s, struct item *it, char *p,
-                          bool quiet)
+static void reply_counted(struct tally *t, char *p)
 {
+    struct worker *w = t->w;
     char text[NUM_MAX_DIGITS];
-    size_t n = num_format_u64(text, op->value);
-    bool ok;
+    size_t n = num_format_u64(text, t->op.value);
+    bool with_value = mc_meta_has(&t->m, 'v');
+    enum error_id error;
 
-    if (mc_meta_has(m, 'v')) {
+    if (with_value) {
         p = put_bytes(p, "VA ", 3);
         p += num_format_u64(p, n);
     } else {
         p = put_code(p, "HD");
     }
-    ok = put_count_flags(w, r, m, &op->key, s, it, &p);
-    store_unlock(s);
-    if (UNLIKELY(!ok)) {
-        mc_error(w, r, ERR_NO_MEMORY_DELTA);
+    error = put_count_flags(t, &p);
+    store_unlock(t->s);
+    if (UNLIKELY(error != ERR_NONE)) {
+        mc_error(w, t->r, error);
         return;
     }
-    if (mc_meta_has(m, 'v')) {
+    if (with_value) {
         p = put_bytes(p, "\r\n", 2);
         p = put_bytes(p, text, n);
     }
-    send_line(w, p, !quiet);
+    /* q does not hide what was made: as memcached 1.6.18 has it. */
+    send_line(w, p, t->made || !mc_meta_has(&t->m, 'q'));
+}
+
+static void reply_not_counted(struct tally *t, enum mc_result result, char *p)
+{
+    if (result == MC_NON_NUMERIC) {
+        mc_error(t->w, t->r, ERR_NOT_INTEGER);
+    } else if (result == MC_NO_MEMORY) {
+        mc_error(t->w, t->r, ERR_NO_MEMORY_DELTA);
+    } else if (!opaque_fits(&t->m)) {
+        mc_error(t->w, t->r, ERR_META_OPAQUE);
+    } else {
+        p = put_code(p, result_code(result));
+        p = put_echo(p, t->r, 2, &t->m, &t->op.key);
+        send_line(t->w, p, true);
+    }
 }
 
 static void note_count(struct worker *w, bool decrement, bool hit)
@@ -669,47 +691,29 @@ static void note_count(struct worker *w, bool decrement, bool hit)
 
 void cmd_mc_ma(struct worker *w, struct conn *c, struct request *r)
 {
-    struct mc_count op = {.delta = 0};
-    struct mc_meta m;
+    struct tally t;
     enum mc_result result;
-    struct item *it;
-    struct shard *s;
-    bool made;
     char *p;
 
     (void)c;
-    if (!read_flags(w, r, 2, 0, ERR_META_FLAGS, &m))
+    if (!read_flags(w, r, 2, 0, ERR_META_FLAGS, &t.m))
         return;
-    if (!count_direction(&m, &op.decrement)) {
+    t.op = (struct mc_count){
+        .key = meta_key(w, r, &t.m), .delta = t.m.delta, .cas = t.m.cas, .new_cas = t.m.new_cas};
+    if (!count_direction(&t.m, &t.op.decrement)) {
         mc_error(w, r, ERR_META_MA_MODE);
         return;
     }
-    op.key = meta_key(w, r, &m);
-    op.delta = m.delta;
-    op.cas = m.cas;
-    op.new_cas = m.new_cas;
+    t.w = w;
+    t.r = r;
     p = out_room(&w->out, MC_REPLY_ROOM);
-    result = count(w, &m, &op, &s, &it, &made);
-    switch (result) {
-    case MC_STORED:
-        if (!made)
-            note_count(w, op.decrement, true);
-        /* q does not hide what was made: as memcached up to 1.6.18 and some later. */
-        reply_counted(w, r, &m, &op, s, it, p, mc_meta_has(&m, 'q') && !made);
-        return;
-    case MC_NON_NUMERIC:
-        mc_error(w, r, ERR_NOT_INTEGER);
-        return;
-    case MC_NO_MEMORY:
-        mc_error(w, r, ERR_NO_MEMORY_DELTA);
-        return;
-    default:
-        if (result == MC_NOT_FOUND)
-            note_count(w, op.decrement, false);
-        p = put_code(p, result_code(result));
-        p = put_echo(p, r, 2, &m, &op.key);
-        send_line(w, p, true);
-    }
+    result = count(w, &t.m, &t.op, &t.s, &t.it, &t.made);
+    if (result == MC_NOT_FOUND || (result == MC_STORED && !t.made))
+        note_count(w, t.op.decrement, result == MC_STORED);
+    if (result == MC_STORED)
+        reply_counted(&t, p);
+    else
+        reply_not_counted(&t, result, p);
 }
 
 /* ---- mn, me ---- */

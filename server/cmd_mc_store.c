@@ -12,8 +12,10 @@
 
 #include <string.h>
 
-/* A value longer than this is no number: 20 digits, and what blanks a client may have put around. */
+/* So many blanks, and behind them so many bytes of a number, are looked at in a value. */
 #define NUMBER_BYTES_MAX 128
+/* What memcached keeps in chunks, which it never reads as a number. */
+#define NEVER_NUMBER_BYTES (512 * 1024)
 
 /* ---- refused blocks ---- */
 
@@ -361,24 +363,27 @@ void cmd_mc_cas(struct worker *w, struct conn *c, struct request *r)
 
 /* ---- incr, decr ---- */
 
-/* The item's value as a number; false: it is none. */
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* The item's value as a number; false: it is none. Only its start is looked at, which lies in the first
+ * piece: behind the number and a blank there may be anything. */
 static bool value_number(const struct worker *w, const struct item *it, uint64_t *out)
 {
-    char text[NUMBER_BYTES_MAX];
-    struct slice part[2];
-    unsigned parts;
-    size_t n = 0;
+    struct slice part[2], s;
+    size_t blanks = 0;
 
-    if (it->vlen == 0 || it->vlen > NUMBER_BYTES_MAX)
-        return false;
-    parts = store_value(w->store, it, part);
-    if (LIKELY(parts == 1))
-        return mc_u64(part[0], out);
-    for (unsigned i = 0; i < parts; i++) {
-        memcpy(text + n, part[i].p, part[i].len);
-        n += part[i].len;
-    }
-    return mc_u64(slice_of(text, n), out);
+    store_value(w->store, it, part);
+    s = part[0];
+    while (blanks < s.len && blanks < NUMBER_BYTES_MAX && is_blank(s.p[blanks]))
+        blanks++;
+    s = slice_of(s.p + blanks, s.len - blanks);
+    if (s.len > NUMBER_BYTES_MAX)
+        s.len =
+            NUMBER_BYTES_MAX; /* a number of more digits does not fit 64 bits, save by leading zeros */
+    return mc_u64(s, out);
 }
 
 static uint64_t counted(const struct mc_count *op, uint64_t v)
@@ -396,23 +401,38 @@ static bool give_cas(struct shard *s, const struct key *k, struct item **it, uin
     return true;
 }
 
-/* Put the number of n digits at text where the old one is: in place, with blanks behind it, when it fits
- * (memcached keeps the length as well), else in *fresh if that was made for it. False: it takes a fresh
- * item with *attr. */
+/* An item for a number that does not fit in place: all blanks, digits to follow under the lock. */
+static struct item *blank_item(struct worker *w, const struct key *k, const struct item_attr *attr,
+                               size_t len)
+{
+    static const char blanks[] = "                                ";
+    struct item *it = store_item(w->store, k, attr, (uint32_t)len);
+
+    for (size_t off = 0, n; it && off < len; off += n) {
+        n = len - off < sizeof(blanks) - 1 ? len - off : sizeof(blanks) - 1;
+        store_item_write(w->store, it, off, blanks, n);
+    }
+    return it;
+}
+
+/* Put the number of n digits at text where the old one is: in place when it fits, else in *fresh if that
+ * was made for it. The length stays (as in memcached), with blanks behind the number, unless it is too
+ * short. False: it takes a fresh item with *attr and of *len bytes. */
 static bool put_number(struct worker *w, struct shard *s, const struct key *k, struct item **it,
                        char text[NUMBER_BYTES_MAX], size_t n, struct item **fresh,
-                       struct item_attr *attr)
+                       struct item_attr *attr, size_t *len)
 {
     struct item *old = *it;
 
-    if (n <= old->vlen) {
+    *len = n > old->vlen ? n : old->vlen;
+    if (n <= old->vlen && old->vlen <= NUMBER_BYTES_MAX) {
         memset(text + n, ' ', old->vlen - n);
         CHECK(shard_overwrite(s, old, text, old->vlen)); /* too short to be shared */
         mc_bump(s, old, w->now_ms);
         return true;
     }
     *attr = (struct item_attr){.expiry_ms = item_expiry(old), .flags = item_flags(old)};
-    if (!*fresh || (*fresh)->vlen != n || item_flags(*fresh) != attr->flags ||
+    if (!*fresh || (*fresh)->vlen != *len || item_flags(*fresh) != attr->flags ||
         item_expiry(*fresh) != attr->expiry_ms)
         return false;
     store_item_write(w->store, *fresh, 0, text, n);
@@ -421,25 +441,29 @@ static bool put_number(struct worker *w, struct shard *s, const struct key *k, s
     return shard_put(s, k, old, *it, w->now_ms) == OK;
 }
 
-/* One look at the item, under the lock. MC_STORED: *it is done when *done, else *attr and *n say what
+/* One look at the item, under the lock. MC_STORED: *it is done when *done, else *attr and *len say what
  * fresh item it takes. */
 static enum mc_result count_locked(struct worker *w, struct mc_count *op, struct shard *s,
                                    struct item **it, struct item **fresh, struct item_attr *attr,
-                                   size_t *n, bool *done)
+                                   size_t *len, bool *done)
 {
     char text[NUMBER_BYTES_MAX];
     uint64_t v;
+    size_t n;
 
     *it = shard_find(s, &op->key, w->now_ms);
     if (!*it)
         return MC_NOT_FOUND;
+    /* memcached looks at the unique only when the value could be a number at all. */
+    if ((*it)->vlen == 0 || (*it)->vlen >= NEVER_NUMBER_BYTES)
+        return MC_NON_NUMERIC;
     if (op->cas && !cas_matches(*it, op->cas))
         return MC_EXISTS;
     if (!value_number(w, *it, &v))
         return MC_NON_NUMERIC;
     op->value = counted(op, v);
-    *n = num_format_u64(text, op->value);
-    *done = put_number(w, s, &op->key, it, text, *n, fresh, attr);
+    n = num_format_u64(text, op->value);
+    *done = put_number(w, s, &op->key, it, text, n, fresh, attr, len);
     if (*done && op->new_cas && !give_cas(s, &op->key, it, op->new_cas))
         return MC_NO_MEMORY;
     return MC_STORED;
@@ -451,18 +475,18 @@ enum mc_result mc_count(struct worker *w, struct mc_count *op, struct shard **s,
     struct item_attr attr;
     enum mc_result result;
     bool done = false;
-    size_t n = 0;
+    size_t len = 0;
 
     for (;;) {
         *s = store_lock(w->store, op->key.hash);
-        result = count_locked(w, op, *s, it, &fresh, &attr, &n, &done);
+        result = count_locked(w, op, *s, it, &fresh, &attr, &len, &done);
         if (result == MC_STORED && done)
             break;
         store_unlock(*s);
         if (result != MC_STORED)
             break;
         store_item_drop(w->store, fresh);
-        fresh = store_item(w->store, &op->key, &attr, (uint32_t)n);
+        fresh = blank_item(w, &op->key, &attr, len);
         if (!fresh)
             return MC_NO_MEMORY;
     }
@@ -499,11 +523,8 @@ static void count_one(struct worker *w, struct request *r, bool decrement)
             COUNT(w->counters.incr_misses);
         MC_REPLY(w, r, "NOT_FOUND");
         break;
-    case MC_NON_NUMERIC:
-        mc_error(w, r, ERR_NOT_INTEGER);
-        break;
-    default:
-        mc_error(w, r, ERR_NO_MEMORY_DELTA);
+    case MC_NON_NUMERIC: mc_error(w, r, ERR_NOT_INTEGER); break;
+    default: mc_error(w, r, ERR_NO_MEMORY_DELTA);
     }
 }
 

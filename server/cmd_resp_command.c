@@ -155,10 +155,8 @@ static void command_flags(struct out *o, unsigned version, const struct command 
 static void command_categories(struct out *o, unsigned version, const struct command *cmd)
 {
     static const struct flag_name names[] = {
-        {CMD_WRITE, {"@write", 6}},
-        {CMD_READ, {"@read", 5}},
-        {CMD_ADMIN, {"@admin", 6}},
-        {CMD_CONNECTION, {"@connection", 11}},
+        {CMD_WRITE, {"@write", 6}}, {CMD_READ, {"@read", 5}},
+        {CMD_ADMIN, {"@admin", 6}}, {CMD_CONNECTION, {"@connection", 11}},
         {CMD_FAST, {"@fast", 5}},
     };
     bool is_string = strcmp(cmd->group, "string") == 0, is_key = strcmp(cmd->group, "generic") == 0;

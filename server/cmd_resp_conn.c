@@ -269,8 +269,11 @@ void cmd_resp_client_info(struct worker *w, struct conn *c, struct request *r)
     text_printf(&t, " fd=%d name=%s age=%lld idle=%lld flags=%s db=%u", c->io.fd,
                 name_or_nothing(names->name), (long long)(w->now_ms - c->created_ms) / 1000,
                 (long long)(w->now_ms - c->active_ms) / 1000, c->is_unix ? "U" : "N", c->db);
-    text_printf(&t, " sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu omem=%zu events=r",
-                c->in_len, c->in_room - c->in_len, c->pending_bytes);
+    /* Clients parse the line and miss what is not there, so each of Redis's fields is. */
+    text_printf(&t, " sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0",
+                c->in_len, c->in_room - c->in_len);
+    text_printf(&t, " rbs=0 rbp=0 obl=0 oll=%d omem=%zu tot-mem=%zu events=r", c->pending != NULL,
+                c->pending_bytes, sizeof(*c) + c->in_room + c->pending_bytes);
     text_printf(&t, " cmd=client|info user=default redir=-1 resp=%u lib-name=%s lib-ver=%s\n",
                 c->resp_version, name_or_nothing(names->lib_name),
                 name_or_nothing(names->lib_version));

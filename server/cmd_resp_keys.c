@@ -89,8 +89,7 @@ void cmd_resp_touch(struct worker *w, struct conn *c, struct request *r)
 static struct slice type_name(unsigned type)
 {
     switch ((enum item_type)type) {
-    case ITEM_STRING:
-        return SLICE_LIT("string");
+    case ITEM_STRING: return SLICE_LIT("string");
     }
     UNREACHABLE();
 }
@@ -238,8 +237,8 @@ void cmd_resp_persist(struct worker *w, struct conn *c, struct request *r)
     resp_int(&w->out, had);
 }
 
-/* Reply with the request's key's end, in cache time, made into what the command shows by its caller:
- * false, and answered, when there is no key (-2) or no end (-1). */
+/* When the request's key ends, in cache time; false, and answered, when there is no key (-2) or no
+ * end (-1). */
 static bool expiry_of(struct worker *w, const struct conn *c, const struct request *r,
                       int64_t *expiry_ms)
 {
@@ -256,12 +255,18 @@ static bool expiry_of(struct worker *w, const struct conn *c, const struct reque
     return false;
 }
 
+/* Milliseconds, of which there are none below zero, in seconds to the nearest. */
+static int64_t to_seconds(int64_t ms)
+{
+    return (int64_t)(((uint64_t)ms + 500) / 1000);
+}
+
 void cmd_resp_ttl(struct worker *w, struct conn *c, struct request *r)
 {
     int64_t ms;
 
     if (expiry_of(w, c, r, &ms))
-        resp_int(&w->out, (ms - w->now_ms + 500) / 1000);
+        resp_int(&w->out, to_seconds(ms - w->now_ms));
 }
 
 void cmd_resp_pttl(struct worker *w, struct conn *c, struct request *r)
@@ -277,7 +282,7 @@ void cmd_resp_expiretime(struct worker *w, struct conn *c, struct request *r)
     int64_t ms;
 
     if (expiry_of(w, c, r, &ms))
-        resp_int(&w->out, (clock_to_wall_ms(ms) + 500) / 1000);
+        resp_int(&w->out, to_seconds(clock_to_wall_ms(ms)));
 }
 
 void cmd_resp_pexpiretime(struct worker *w, struct conn *c, struct request *r)

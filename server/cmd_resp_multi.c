@@ -127,7 +127,7 @@ static void mget_long(struct worker *w, const struct conn *c, const struct resp_
         if (bytes <= room) {
             mget_take(w, ks, found, copy);
             store_unlock_keys(&set);
-            mget_reply(w, c, ks, found, copy);
+            mget_reply(w, c, ks, found, copy ? copy : "");
             break;
         }
         store_unlock_keys(&set);

@@ -98,13 +98,16 @@ static void info_cluster(struct info *in)
     text_printf(&in->text, "cluster_enabled:0\r\n");
 }
 
+/* The average time to live, which Redis samples, is not known here. */
 static void info_keyspace(struct info *in)
 {
     for (int db = 0; db < STORE_DATABASES; db++) {
         uint64_t n = store_db_items(in->w->store, db);
 
         if (n > 0)
-            text_printf(&in->text, "db%d:keys=%llu\r\n", db, (unsigned long long)n);
+            text_printf(&in->text, "db%d:keys=%llu,expires=%llu,avg_ttl=0\r\n", db,
+                        (unsigned long long)n,
+                        (unsigned long long)store_db_expiring(in->w->store, db));
     }
 }
 

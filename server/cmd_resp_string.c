@@ -284,7 +284,8 @@ static enum set_result set_value(struct worker *w, struct conn *c, struct reques
                                  struct slice value, unsigned flags, struct resp_expiry expiry)
 {
     struct key k = resp_key(c, r);
-    struct item_attr attr = {.expiry_ms = expiry.ms,
+    /* As in Redis, a value that has expired already is stored: the first look finds out. */
+    struct item_attr attr = {.expiry_ms = expiry.past ? 1 : expiry.ms,
                              .fields = flags & SET_KEEPTTL ? ITEM_EXPIRY : 0};
     struct item *it = store_item(w->store, &k, &attr, (uint32_t)value.len), *old, *large = NULL;
     struct shard *s;
@@ -310,15 +311,12 @@ static enum set_result set_value(struct worker *w, struct conn *c, struct reques
         return SET_FAILED;
     }
     done = found ? !(flags & SET_NX) : !(flags & SET_XX);
-    if (done && !expiry.past) {
-        if ((flags & SET_KEEPTTL) && found)
-            item_set_expiry(it, item_expiry(old));
+    if (done && (flags & SET_KEEPTTL) && found)
+        item_set_expiry(it, item_expiry(old));
+    if (done)
         st = shard_put(s, &k, old, it, w->now_ms);
-    } else if (done && found) {
-        shard_remove(s, &k, old);
-    }
     store_unlock(s);
-    if (UNLIKELY(!done || expiry.past))
+    if (!done)
         store_item_drop(w->store, it);
     if (UNLIKELY(st != OK)) {
         out_commit(&w->out, mark);

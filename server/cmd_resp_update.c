@@ -58,10 +58,10 @@ static struct item *shape_item(struct worker *w, const struct key *k, const stru
 
 /* ---- text that replaces a number ---- */
 
-/* What the new text is made of, under the lock: the old value (n = -1: there is none) to the new text,
- * of at most NUMBER_MAX bytes; ERR_NONE or the error. */
+/* Room for an integer as text. */
 #define NUMBER_MAX 24
 
+/* old[0..n) (n < 0: there is no value, which counts as 0) plus delta. */
 static enum error_id add_integer(const char *old, int n, int64_t delta, int64_t *result)
 {
     int64_t value = 0;
@@ -73,7 +73,7 @@ static enum error_id add_integer(const char *old, int n, int64_t delta, int64_t 
     return ERR_NONE;
 }
 
-/* The sum of the item's number and delta, as text in dst. */
+/* Under the lock: the item's number plus delta. */
 static enum error_id next_integer(struct worker *w, const struct item *it, int64_t delta,
                                   int64_t *result)
 {

@@ -48,6 +48,9 @@ static void on_tenth(struct ev_loop *loop, ev_timer *t, int revents)
     RELAXED_STORE(&s->resident_bytes, resident);
     if (resident > 0)
         store_set_overhead(s->store, resident);
+    /* What was evicted lately may still be resident in the allocator's hands. */
+    if (s->config->maxmemory > 0 && resident > (size_t)s->config->maxmemory)
+        mem_purge();
     clock_sync();
 }
 

@@ -36,8 +36,7 @@
 /* The request's own key, hashed by the worker. */
 static inline struct key resp_key(const struct conn *c, const struct request *r)
 {
-    return (struct key){
-        .p = r->key.p, .len = (uint32_t)r->key.len, .db = c->db, .hash = r->hash};
+    return (struct key){.p = r->key.p, .len = (uint32_t)r->key.len, .db = c->db, .hash = r->hash};
 }
 
 /* Is the argument this word, in either case? */
@@ -73,8 +72,8 @@ enum resp_expiry_unit {
 
 /* When something ends. */
 struct resp_expiry {
-    int64_t ms;  /* cache time; 0: never */
-    bool past;   /* at once */
+    int64_t ms; /* cache time; 0: never */
+    bool past;  /* at once */
 };
 
 /* The expiry argument of the command r as SET and its relatives want it: more than zero. False: it is

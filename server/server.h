@@ -27,9 +27,8 @@ struct server {
     struct ev_loop *loop;
     struct listener *listeners;
     ev_timer accept_again;    /* listening pauses when descriptors run out */
-    ev_timer second, tenth;   /* housekeeping of the process */
-    ev_signal sigterm, sigint, sigusr1;
-    bool stopping;
+    ev_timer tenth;           /* housekeeping of the process */
+    ev_signal sigterm, sigint;
     /* relaxed atomic */
     uint64_t next_conn_id;
     uint64_t rejected_connections, listen_disabled_num;

@@ -27,5 +27,5 @@ void text_printf(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 static inline struct slice text_slice(const struct text *t)
 {
-    return slice_of(t->p, t->len);
+    return slice_of(t->len > 0 ? t->p : "", t->len);
 }

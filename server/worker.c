@@ -25,6 +25,7 @@
 #define READ_MAX (16 * 1024)     /* of a connection without a buffer of its own, in one turn */
 #define READ_MIN (4 * 1024)      /* room below which a group is closed */
 #define POOL_ARGS 1024           /* arguments of a batch; one larger request gets a larger pool */
+#define ROOM_TRIES 8             /* evictions for the sake of one connection's input */
 #define HOUSEKEEP_S 0.05
 #define HOUSEKEEP_NS 1000000
 #define STOP_POLL_S 0.01
@@ -127,7 +128,8 @@ static void put_back(struct worker *w, unsigned from)
 
 static void reply_error(struct worker *w, struct conn *c, const struct request *r)
 {
-    COUNT(w->counters.protocol_errors);
+    if (r->error != ERR_NONE || r->fatal) /* else it is an empty request, which RESP allows */
+        COUNT(w->counters.protocol_errors);
     if (c->proto == PROTO_RESP)
         resp_reply_error(&w->out, r);
     else
@@ -247,6 +249,31 @@ static void mark_ready(struct worker *w, struct conn *c)
     w->ready = c;
 }
 
+/* Keep what is left of an input; a cache gives up items rather than a client. */
+static enum status keep_input(struct worker *w, const struct input *in)
+{
+    size_t left = in->len - in->off;
+
+    for (int tries = 0; tries < ROOM_TRIES; tries++) {
+        if (conn_keep(in->conn, in->p + in->off, left) == OK)
+            return OK;
+        if (!store_make_room(w->store, 2 * left))
+            break;
+    }
+    return NO_MEMORY;
+}
+
+static enum status reserve_input(struct worker *w, struct conn *c)
+{
+    for (int tries = 0; tries < ROOM_TRIES; tries++) {
+        if (conn_reserve(c) == OK)
+            return OK;
+        if (!store_make_room(w->store, 2 * c->in_len))
+            break;
+    }
+    return NO_MEMORY;
+}
+
 /* Read once into a group's next input. inbuf is packed: what a connection does not fill is the next
  * one's. False: nothing to parse. */
 static bool read_input(struct worker *w, struct conn *c, size_t *inbuf_used, struct input *in)
@@ -256,7 +283,7 @@ static bool read_input(struct worker *w, struct conn *c, size_t *inbuf_used, str
     enum status st;
 
     if (c->in) {
-        if (conn_reserve(c) != OK) {
+        if (reserve_input(w, c) != OK) {
             log_warning("client %llu closed: no memory for its request of %zu bytes",
                         (unsigned long long)c->id, c->need);
             c->broken = true;
@@ -307,7 +334,7 @@ static void finish_input(struct worker *w, struct input *in)
     struct conn *c = in->conn;
 
     if (!c->closing && !c->broken && (in->off < in->len || c->in) &&
-        conn_keep(c, in->p + in->off, in->len - in->off) != OK) {
+        keep_input(w, in) != OK) {
         log_warning("client %llu closed: no memory to keep its input", (unsigned long long)c->id);
         c->broken = true;
     }
@@ -354,6 +381,8 @@ static void run_turn(struct worker *w)
     store_flush_due(w->store, w->now_ms);
     while (w->ready)
         run_group(w);
+    if (UNLIKELY(store_is_over(w->store)))
+        store_pay_debt(w->store, HOUSEKEEP_NS);
     epoch_leave(store_epoch(w->store), w->number);
 }
 

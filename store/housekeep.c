@@ -16,8 +16,16 @@
 
 /* ---- eviction ---- */
 
-/* The shard whose victim was idle longest, and how old the next one's is. Stamps wrap, so that ages
- * are compared, not stamps. */
+/* Stamps wrap, so that ages are compared, not stamps. Another worker's clock may be a little ahead of
+ * ours: what it has just touched is new, not ancient. */
+static uint32_t age_of(uint32_t stamp, uint32_t now)
+{
+    int32_t age = (int32_t)(now - stamp);
+
+    return age > 0 ? (uint32_t)age : 0;
+}
+
+/* The shard whose victim was idle longest, and how old the next one's is. */
 static struct shard *choose_shard(struct store *st, uint32_t now, uint32_t *second_age)
 {
     uint32_t first = st->nshards > SCAN_SHARDS
@@ -33,12 +41,12 @@ static struct shard *choose_shard(struct store *st, uint32_t now, uint32_t *seco
 
         if (stamp == 0)
             continue;
-        if (!best || now - stamp > age) {
+        if (!best || age_of(stamp, now) > age) {
             second = age;
-            age = now - stamp;
+            age = age_of(stamp, now);
             best = &st->shards[number];
-        } else if (now - stamp > second) {
-            second = now - stamp;
+        } else if (age_of(stamp, now) > second) {
+            second = age_of(stamp, now);
         }
     }
     *second_age = second;
@@ -52,7 +60,7 @@ static void evict_item(struct shard *s, struct item *it, uint32_t now)
     s->evicted++;
     if (!(it->marks & ITEM_FETCHED))
         s->evicted_unfetched++;
-    RELAXED_STORE(&st->evicted_age_ms, (int64_t)(now - it->access) << ITEM_ACCESS_SHIFT);
+    RELAXED_STORE(&st->evicted_age_ms, (int64_t)age_of(it->access, now) << ITEM_ACCESS_SHIFT);
     shard_unlink(s, it, hash_key(st->seed, item_key(it), item_klen(it)));
 }
 
@@ -72,7 +80,7 @@ static uint64_t evict_run(struct shard *s, uint32_t now, uint32_t second_age, ui
         struct item *it = node ? node_item(st, node) : NULL;
 
         stamp = it ? it->access | 1 : 0;
-        if (!it || n == EVICT_RUN || bytes >= want || now - stamp < second_age)
+        if (!it || n == EVICT_RUN || bytes >= want || age_of(stamp, now) < second_age)
             break;
         bytes += item_bytes(it, st->node_bytes);
         evict_item(s, it, now);
@@ -238,18 +246,32 @@ static void sweep_until(struct store *st, int64_t now_ms, uint64_t end)
     }
 }
 
+bool store_make_room(struct store *st, size_t bytes)
+{
+    return store_evict(st, bytes, 64 + (unsigned)(bytes / 256)) > 0;
+}
+
+bool store_pay_debt(struct store *st, uint64_t max_ns)
+{
+    uint64_t end = clock_mono_ns() + max_ns;
+
+    while (store_is_over(st)) {
+        if (store_evict(st, 0, EVICT_SLICE) == 0)
+            return false; /* nothing that could go */
+        if (clock_mono_ns() >= end)
+            return true;
+    }
+    return false;
+}
+
 bool store_housekeep(struct store *st, int64_t now_ms, uint64_t max_ns)
 {
     uint64_t end = clock_mono_ns() + max_ns;
 
     epoch_reclaim(&st->epoch);
     store_flush_due(st, now_ms);
-    while (RELAXED_LOAD(&st->used) > (int64_t)RELAXED_LOAD(&st->budget)) {
-        if (store_evict(st, 0, EVICT_SLICE) == 0)
-            break;
-        if (clock_mono_ns() >= end)
-            return true;
-    }
+    if (store_pay_debt(st, max_ns))
+        return true;
     for (uint32_t i = 0; i < st->nshards; i++)
         while (RELAXED_LOAD(&st->shards[i].dying) && bury_some(&st->shards[i]))
             if (clock_mono_ns() >= end)

@@ -197,9 +197,8 @@ static char *run_at(const struct item *it, uint16_t node_bytes, size_t off, size
     return (char *)(uintptr_t)part[0].p + off;
 }
 
-void item_write(struct item *it, uint16_t node_bytes, size_t off, const char *src, size_t n)
+void item_write_split(struct item *it, uint16_t node_bytes, size_t off, const char *src, size_t n)
 {
-    CHECK(off + n <= it->vlen);
     while (n > 0) {
         size_t len;
         char *p = run_at(it, node_bytes, off, &len);
@@ -237,14 +236,15 @@ struct item *item_copy(const struct item *it, uint16_t node_bytes, uint8_t add, 
                              .fields = it->fields | add};
     struct item *copy = item_new(node_bytes, item_key(it), item_klen(it), &attr, vlen);
     struct slice part[2];
+    unsigned parts;
     size_t off = 0;
 
     if (!copy)
         return NULL;
     copy->marks = it->marks;
     copy->access = it->access;
-    item_value(it, node_bytes, part);
-    for (int i = 0; i < 2; i++) {
+    parts = item_value(it, node_bytes, part);
+    for (unsigned i = 0; i < parts; i++) {
         size_t n = part[i].len < vlen - off ? part[i].len : vlen - off;
 
         item_write(copy, node_bytes, off, part[i].p, n);

@@ -180,7 +180,16 @@ size_t item_bytes(const struct item *it, uint16_t node_bytes);
 unsigned item_value(const struct item *it, uint16_t node_bytes, struct slice part[2]);
 
 /* Copy bytes into or out of the value; off + n <= vlen. */
-void item_write(struct item *it, uint16_t node_bytes, size_t off, const char *src, size_t n);
+void item_write_split(struct item *it, uint16_t node_bytes, size_t off, const char *src, size_t n);
+static inline void item_write(struct item *it, uint16_t node_bytes, size_t off, const char *src,
+                              size_t n)
+{
+    CHECK(off + n <= it->vlen);
+    if (LIKELY(!(it->fields & ITEM_TAIL)))
+        memcpy((char *)(uintptr_t)item_key(it) + item_klen(it) + off, src, n);
+    else
+        item_write_split(it, node_bytes, off, src, n);
+}
 void item_read(const struct item *it, uint16_t node_bytes, size_t off, size_t n, char *dst);
 
 /* The same item with room for the fields `add` too (their value zero), for a longer or shorter value

@@ -119,17 +119,23 @@ struct item *shard_find(struct shard *s, const struct key *k, int64_t now_ms)
     struct item *it;
 
     CHECK_HELD(&s->lock);
-    if (UNLIKELY(!t))
+    s->found = t ? index_find(&t->ix, k->hash, k->p, k->len) : NULL;
+    if (!s->found) {
+        s->found_expired = false;
         return NULL;
-    s->found = index_find(&t->ix, k->hash, k->p, k->len);
-    if (!s->found)
-        return NULL;
+    }
     it = index_item(s->found);
     if (UNLIKELY(item_is_expired(it, now_ms))) {
+        s->found_expired = true;
         shard_expire(s, it, k->hash);
         return NULL;
     }
     return it;
+}
+
+bool shard_found_expired(const struct shard *s)
+{
+    return s->found_expired;
 }
 
 void shard_hit(struct shard *s, struct item *it, int64_t now_ms)
@@ -188,7 +194,7 @@ enum status shard_put(struct shard *s, const struct key *k, struct item *old, st
     t->expiring += item_expiry(it) != 0;
     s->items_total++;
     account_item(s, it, 1);
-    if (RELAXED_LOAD(&st->used) > (int64_t)RELAXED_LOAD(&st->budget)) {
+    if (store_is_over(st)) {
         s->over = true;
         s->put_bytes += (uint32_t)item_bytes(it, st->node_bytes);
     }

@@ -34,6 +34,7 @@ struct shard {
     int64_t unpublished;  /* part of bytes and index bytes that store->used does not have yet */
     unsigned ndead;
     bool over;            /* the store was seen over its budget */
+    bool found_expired;   /* by the last shard_find that gave NULL */
     uint32_t put_bytes;   /* by this critical section, to size the eviction it owes */
     struct item *dead[SHARD_DEAD];
     struct table *dying;  /* the head is also read without the lock, as a hint */

@@ -176,8 +176,12 @@ UNCHECKED_LOCKING void store_lock_keys(struct store *st, const struct key *keys,
         set->bits[number / 64] |= UINT64_C(1) << (number % 64);
     }
     for (unsigned w = 0; w < STORE_SHARDS_MAX / 64; w++)
-        for (uint64_t bits = set->bits[w]; bits; bits &= bits - 1)
-            lock_acquire(&st->shards[w * 64 + (unsigned)__builtin_ctzl(bits)].lock);
+        for (uint64_t bits = set->bits[w]; bits; bits &= bits - 1) {
+            struct shard *s = &st->shards[w * 64 + (unsigned)__builtin_ctzl(bits)];
+
+            lock_acquire(&s->lock);
+            s->found = NULL;
+        }
 }
 
 void store_unlock_keys(struct shard_set *set)
@@ -227,7 +231,7 @@ struct item *store_item(struct store *st, const struct key *k, const struct item
         if (LIKELY(it != NULL))
             return it;
         /* The machine has no memory though our limit has: make some. */
-        if (store_evict(st, vlen, 64 + vlen / 256) == 0)
+        if (!store_make_room(st, vlen))
             break;
     }
     return NULL;
@@ -337,6 +341,20 @@ uint64_t store_db_items(const struct store *st, int db)
     return n;
 }
 
+uint64_t store_db_expiring(const struct store *st, int db)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < st->nshards; i++) {
+        struct shard *s = &st->shards[i];
+
+        lock_acquire(&s->lock);
+        n += s->tables[db] ? s->tables[db]->expiring : 0;
+        lock_release(&s->lock);
+    }
+    return n;
+}
+
 struct live_visit {
     store_visit_fn fn;
     void *arg;
@@ -374,6 +392,11 @@ void store_set_limit(struct store *st, size_t limit_bytes)
 {
     RELAXED_STORE(&st->limit, limit_bytes);
     RELAXED_STORE(&st->budget, limit_bytes ? limit_bytes : (uint64_t)INT64_MAX);
+}
+
+bool store_is_over(const struct store *st)
+{
+    return RELAXED_LOAD(&st->used) > (int64_t)RELAXED_LOAD(&st->budget);
 }
 
 /* What is resident beyond what the shards count is slack, buffers and the like; it comes out of the

@@ -78,6 +78,9 @@ void store_unlock(struct shard *s);
  * store_unlock. */
 struct item *shard_find(struct shard *s, const struct key *k, int64_t now_ms);
 
+/* Did the last shard_find that answered NULL find an expired item? Under the same lock. */
+bool shard_found_expired(const struct shard *s);
+
 /* The item was read: tell the policy, stamp the access time and ITEM_FETCHED. */
 void shard_hit(struct shard *s, struct item *it, int64_t now_ms);
 
@@ -157,6 +160,8 @@ void store_flush_at(struct store *st, int64_t when_ms);
 void store_flush_due(struct store *st, int64_t now_ms);
 
 uint64_t store_db_items(const struct store *st, int db);
+/* Those of them that have an expiry. */
+uint64_t store_db_expiring(const struct store *st, int db);
 
 /* Visit one bucket's live items and return the next cursor; 0 starts and ends. */
 typedef void (*store_visit_fn)(void *arg, struct item *it);
@@ -170,5 +175,13 @@ bool store_housekeep(struct store *st, int64_t now_ms, uint64_t max_ns);
 /* What the process holds besides items and index, as measured by the main thread: sets the budget. */
 void store_set_overhead(struct store *st, size_t resident_bytes);
 void store_set_limit(struct store *st, size_t limit_bytes);
+/* Is the store over its budget? A large write over many small items evicts less than it takes, so that
+ * it need not wait: the debt is paid in slices behind it. */
+bool store_is_over(const struct store *st);
+/* The allocator has nothing left, though the limit may allow more: evict about so many bytes. True when
+ * something went, so that trying again makes sense. */
+bool store_make_room(struct store *st, size_t bytes);
+/* Evict what is over the budget for at most max_ns. True when more is owed. */
+bool store_pay_debt(struct store *st, uint64_t max_ns);
 
 void store_stats(struct store *st, struct store_stats *out);

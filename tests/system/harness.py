@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -184,8 +185,18 @@ class Conn:
         return read_resp(self)
 
     def await_consumed(self):
-        """Wait until the server has read every byte that was sent on this connection."""
-        await_true(lambda: unread_by_peer(self) == 0, "the server to read what was sent")
+        """Wait until the server has read every byte that was sent on this connection (its replies are read
+        meanwhile: a server need not read on while nobody takes what it answers)."""
+        def consumed():
+            if unread_by_peer(self) == 0:
+                return True
+            if select.select([self.sock], [], [], 0)[0]:
+                try:
+                    self._more()
+                except Closed:
+                    return True
+            return False
+        await_true(consumed, "the server to read what was sent")
 
     def close(self):
         self.sock.close()
@@ -271,6 +282,8 @@ class Process:
         self.name = name or os.path.basename(argv[0])
         argv = list(wrap) + list(argv)
         self.dir = tempfile.mkdtemp(prefix="millpond-test-")
+        if "-u" in argv:
+            os.chmod(self.dir, 0o777)           # another user is to write its ports here
         self.argv = argv
         self.stopped = None
 
@@ -329,12 +342,16 @@ class Process:
         if self.stopped is None:
             self.check()
             self.kill(number)
-            self.stopped = self.wait(deadline)
-            log = self.stderr()
-            self.discard()
-            if REPORT.search(log) or self.stopped != 0:
-                raise AssertionError("%s ended with status %s:\n%s" % (self.name, self.stopped, log[-8000:]))
+            self.finished(deadline)
         return self.stopped
+
+    def finished(self, deadline=None):
+        """It ends by itself (or by a signal that was sent), with status 0 and without a report."""
+        self.stopped = self.wait(deadline)
+        log = self.stderr()
+        self.discard()
+        if REPORT.search(log) or self.stopped != 0:
+            raise AssertionError("%s ended with status %s:\n%s" % (self.name, self.stopped, log[-8000:]))
 
     def discard(self):
         """Remove every trace, without judging."""
@@ -493,12 +510,21 @@ class Millpond(Process, Server):
             self.resp = (host, self.ports["RESP" + inet])
         if "-s" in args:
             self.unix = args[args.index("-s") + 1]
-            await_true(lambda: os.path.exists(self.unix) or not self.alive(), "the unix socket")
+            await_true(lambda: self._connects(self.unix) or not self.alive(), "the unix socket")
+            self.check()
         self.idle_fds = None
         if self.mc:                       # a first connection, so that lazily made descriptors count as idle ones
             with self.conn() as conn:
                 conn.call(b"mn\r\n", b"MN\r\n")
             self.idle_fds = self._settled_fds()
+
+    @staticmethod
+    def _connects(address):
+        try:
+            with Conn(address):
+                return True
+        except OSError:
+            return False
 
     def flush(self):
         """Empty all databases; a delayed flush_all that is under way is forgotten as well."""
@@ -646,6 +672,16 @@ class SharedCase(unittest.TestCase):
         conn = self.server.conn(kind, **kwargs)
         self.addCleanup(conn.close)
         return conn
+
+
+class FreshCase(Case):
+    """A server of its own for each test (ARGS are its flags)."""
+
+    def setUp(self):
+        self.server = self.start(*self.ARGS)
+
+    def conn(self, kind="mc", **kwargs):
+        return super().conn(self.server, kind, **kwargs)
 
 
 def needs_millpond(test):

@@ -96,7 +96,14 @@ static void expired_items_are_gone_to_the_millisecond(void **state)
     (void)state;
     assert_int_equal(put(st, "a", 0, 10, 1000, 1), OK);
     assert_true(has(st, "a", 0, 999));
-    assert_false(has(st, "a", 0, 1000));
+    for (int again = 0; again < 2; again++) {
+        struct key k = key_of(st, "a", 0);
+        struct shard *s = store_lock(st, k.hash);
+
+        assert_null(shard_find(s, &k, 1000));
+        assert_int_equal(shard_found_expired(s), again == 0); /* then it is gone */
+        store_unlock(s);
+    }
     assert_int_equal(stats_of(st).items, 0);
     assert_int_equal(stats_of(st).expired, 1);
     assert_int_equal(stats_of(st).expired_unfetched, 0);

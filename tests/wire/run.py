@@ -342,6 +342,11 @@ class Bench:
             self.controls.pop(key).close()
             server.stop()
 
+    def forget_dead(self):
+        for key in [key for key, server in self.servers.items() if not server.alive()]:
+            self.controls.pop(key).close()
+            self.servers.pop(key).discard()
+
     def close(self):
         for key in list(self.servers):
             self.drop(key)
@@ -489,9 +494,7 @@ def main():
             failed += 1
             print("not ok %d - wire %s" % (number, script.name))
             print("# " + str(error).replace("\n", "\n# "))
-            for key in [key for key, server in bench.servers.items() if not server.alive()]:
-                bench.controls.pop(key).close()
-                bench.servers.pop(key).discard()
+            bench.forget_dead()
         sys.stdout.flush()
     try:
         bench.close()
