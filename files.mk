@@ -45,10 +45,33 @@ proto_files = \
 	proto/resp.h
 
 policies_files = \
+	policies/arc.c \
+	policies/array.c \
+	policies/array.h \
+	policies/clock.c \
+	policies/fifo.c \
+	policies/gdsf.c \
+	policies/ghost.c \
+	policies/ghost.h \
+	policies/heap.c \
+	policies/heap.h \
+	policies/lfu.c \
+	policies/list.h \
 	policies/lru.c \
 	policies/noeviction.c \
 	policies/policy.c \
-	policies/policy.h
+	policies/policy.h \
+	policies/queue.c \
+	policies/queue.h \
+	policies/random.c \
+	policies/s3fifo.c \
+	policies/sieve.c \
+	policies/sketch.c \
+	policies/sketch.h \
+	policies/slru.c \
+	policies/tinylfu.c \
+	policies/ttl.c \
+	policies/twoq.c
 
 store_files = \
 	store/housekeep.c \
@@ -111,7 +134,13 @@ bench_files = \
 	bench/load_report.c \
 	bench/load_report.h \
 	bench/load_worker.c \
-	bench/load_worker.h
+	bench/load_worker.h \
+	bench/sim_cache.c \
+	bench/sim_cache.h \
+	bench/sim_report.c \
+	bench/sim_report.h \
+	bench/sim_trace.c \
+	bench/sim_trace.h
 
 unit_tests = \
 	tests/unit/test_histogram \
