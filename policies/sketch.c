@@ -86,7 +86,8 @@ unsigned sketch_estimate(const struct sketch *s, uint32_t handle)
     if (!s->words)
         return 0;
     for (unsigned row = 0; row < ROWS; row++) {
-        unsigned n = (unsigned)(*counter(s, handle, row, &shift) >> shift & MOST);
+        const uint64_t *word = counter(s, handle, row, &shift);
+        unsigned n = (unsigned)(*word >> shift & MOST);
 
         least = n < least ? n : least;
     }
