@@ -153,6 +153,7 @@ unit_tests = \
 	tests/unit/test_mc_text \
 	tests/unit/test_policies \
 	tests/unit/test_resp \
+	tests/unit/test_sim \
 	tests/unit/test_store
 tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
 tests_unit_test_histogram_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
@@ -174,6 +175,8 @@ tests_unit_test_policies_SOURCES = tests/unit/test_policies.c
 tests_unit_test_policies_LDADD = $(LINK_policies) $(CMOCKA_LIBS)
 tests_unit_test_resp_SOURCES = tests/unit/test_resp.c
 tests_unit_test_resp_LDADD = $(LINK_proto) $(CMOCKA_LIBS)
+tests_unit_test_sim_SOURCES = tests/unit/test_sim.c
+tests_unit_test_sim_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_LDADD = $(LINK_store) $(CMOCKA_LIBS)
 

@@ -22,7 +22,7 @@ enum { WINDOW, PROBATION, PROTECTED };
 #define STEP_DECAY 0.9
 #define RESTART 0.05      /* change of the hit ratio that starts the search anew */
 #define SAMPLE_REQUESTS 4 /* for each item in the cache, between two steps */
-#define SAMPLE_LEAST 1000
+#define SAMPLE_LEAST 20000
 
 struct tinylfu {
     struct policy base;
