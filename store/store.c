@@ -7,7 +7,7 @@
 #include "store/shard.h"
 
 #define SHARDS_PER_THREAD 32
-#define SHARD_MIN_BYTES (512 * 1024) /* of the limit: smaller shards evict in too coarse an order */
+#define SHARD_MIN_BYTES (2 << 20) /* of the limit: smaller shards evict in too coarse an order */
 
 static unsigned choose_shards(const struct store_options *o)
 {
@@ -49,8 +49,8 @@ struct store *store_new(const struct store_options *o)
     st->shard_mask = n - 1;
     epoch_init(&st->epoch);
     st->shards = mem_zalloc_aligned(n * sizeof(struct shard));
-    st->oldest = mem_zalloc_aligned(n * sizeof(*st->oldest));
-    if (!st->shards || !st->oldest)
+    st->claim = mem_zalloc_aligned(n * sizeof(*st->claim));
+    if (!st->shards || !st->claim)
         goto fail;
     for (unsigned i = 0; i < n; i++)
         if (!shard_init(&st->shards[i], st, i))
@@ -96,7 +96,7 @@ void store_free(struct store *st)
     }
     epoch_fini(&st->epoch);
     free(st->shards);
-    free(st->oldest);
+    free(st->claim);
     free(st);
 }
 
