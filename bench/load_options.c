@@ -422,7 +422,7 @@ void load_options_parse(struct load_options *o, int argc, char **argv)
         .depth = 1,
         .gets = 10,
         .sets = 1,
-        .keys = {.keys = 100000},
+        .keys.keys = 100000,
         .data = {.prefix = SLICE_LIT("key:"),
                  .key_min = 12,
                  .key_max = 12,
