@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct policy_node; /* the policy's own bytes, 4-byte aligned at least, 8 when node_bytes % 8 == 0 */
+/* The policy's own bytes, 4-byte aligned at least, 8 when node_bytes % 8 == 0. */
+struct policy_node;
 
 /* The state of one instance: policy_ops.state_bytes bytes, zeroed, 8-byte aligned. */
 struct policy;

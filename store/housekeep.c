@@ -102,6 +102,7 @@ unsigned store_evict(struct store *st, uint64_t bytes, unsigned max_items)
 
     while (items < max_items && tries++ < 2 * max_items + SCAN_SHARDS) {
         int64_t over = RELAXED_LOAD(&st->used) - (int64_t)RELAXED_LOAD(&st->budget);
+        uint64_t want = over > 0 ? (uint64_t)over : bytes - freed;
         struct shard *s;
 
         if (freed >= bytes && over <= 0)
@@ -109,8 +110,7 @@ unsigned store_evict(struct store *st, uint64_t bytes, unsigned max_items)
         s = choose_shard(st, now, &second_age);
         if (!s)
             break;
-        freed += evict_run(s, now, second_age,
-                           over > 0 ? (uint64_t)over : bytes > freed ? bytes - freed : 1, &items);
+        freed += evict_run(s, now, second_age, want, &items);
     }
     return items;
 }

@@ -17,9 +17,9 @@
 
 struct table {
     struct index ix;
-    uint64_t expiring;    /* items with an expiry */
-    uint32_t sweep;       /* bucket where the sweep (or the freeing, when dying) goes on */
-    struct table *next;   /* of the dying */
+    uint64_t expiring;  /* items with an expiry */
+    uint32_t sweep;     /* bucket where the sweep (or the freeing, when dying) goes on */
+    struct table *next; /* of the dying */
 };
 
 struct shard {
@@ -29,15 +29,15 @@ struct shard {
     /* under lock */
     struct lock lock;
     struct table *tables[STORE_DATABASES];
-    uint64_t *found;      /* slot of the item that shard_find gave last */
-    uint64_t bytes;       /* of items */
-    int64_t unpublished;  /* part of bytes and index bytes that store->used does not have yet */
+    uint64_t *found;     /* slot of the item that shard_find gave last */
+    uint64_t bytes;      /* of items */
+    int64_t unpublished; /* part of bytes and index bytes that store->used does not have yet */
     unsigned ndead;
-    bool over;            /* the store was seen over its budget */
-    bool found_expired;   /* by the last shard_find that gave NULL */
-    uint32_t put_bytes;   /* by this critical section, to size the eviction it owes */
+    bool over;          /* the store was seen over its budget */
+    bool found_expired; /* by the last shard_find that gave NULL */
+    uint32_t put_bytes; /* by this critical section, to size the eviction it owes */
     struct item *dead[SHARD_DEAD];
-    struct table *dying;  /* the head is also read without the lock, as a hint */
+    struct table *dying; /* the head is also read without the lock, as a hint */
     uint64_t items_total, evicted, evicted_unfetched, expired, expired_unfetched;
     struct policy *policy; /* its state, in memory of its own */
 };
@@ -55,9 +55,9 @@ struct store {
     uint64_t baseline;             /* resident bytes at start, not charged against the limit */
     int64_t flush_at;              /* cache time; 0: none */
     int64_t evicted_age_ms;
-    uint32_t hand;                 /* shard where the next sweep begins */
+    uint32_t hand; /* shard where the next sweep begins */
     uint64_t cas CACHE_ALIGNED;
-    int64_t used CACHE_ALIGNED;    /* bytes of items and indexes, as published by the shards */
+    int64_t used CACHE_ALIGNED; /* bytes of items and indexes, as published by the shards */
     /* access stamp of each shard's victim, 0: has none; relaxed atomic, may lag */
     uint32_t *oldest;
     struct epoch epoch;

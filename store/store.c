@@ -167,7 +167,7 @@ struct shard *store_shard(struct store *st, uint64_t hash)
 }
 
 UNCHECKED_LOCKING void store_lock_keys(struct store *st, const struct key *keys, size_t n,
-                                        struct shard_set *set)
+                                       struct shard_set *set)
 {
     *set = (struct shard_set){.st = st};
     for (size_t i = 0; i < n; i++) {

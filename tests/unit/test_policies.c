@@ -79,9 +79,7 @@ static void step(const struct policy_ops *ops, struct policy *p, struct twin *t,
         ops->move(p, n, other);
         t->order[twin_at(t, n)] = other;
         break;
-    default:
-        ops->remove(p, n);
-        twin_remove(t, n);
+    default: ops->remove(p, n); twin_remove(t, n);
     }
     free(n);
 }

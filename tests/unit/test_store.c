@@ -27,12 +27,11 @@ static struct key key_of(struct store *st, const char *text, uint8_t db)
     return (struct key){.p = text, .len = len, .db = db, .hash = store_hash(st, text, len)};
 }
 
-static enum status put(struct store *st, const char *text, uint8_t db, uint32_t vlen, int64_t expiry,
-                       int64_t now)
+static enum status put(struct store *st, const char *text, uint8_t db, uint32_t vlen,
+                       int64_t expiry, int64_t now)
 {
     struct key k = key_of(st, text, db);
-    struct item *it =
-        store_item(st, &k, &(struct item_attr){.expiry_ms = expiry}, vlen);
+    struct item *it = store_item(st, &k, &(struct item_attr){.expiry_ms = expiry}, vlen);
     struct shard *s;
     enum status status;
 
