@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * floor.c - what the kernel alone costs: a server that parses nothing. For each ready connection one
- * read and one write, for all that are ready together one epoll_wait. It knows the length of a request
- * and answers each with the same bytes, so bytes received say how many replies are owed:
+ * floor.c - what the kernel alone costs: a server that parses nothing. For each ready connection
+ * one read and one write, for all that are ready together one epoll_wait. It knows the length of a
+ * request and answers each with the same bytes, so bytes received say how many replies are owed:
  *
  *     replies  RRRR|RRRR|RRRR|RRRR|...         the reply again and again, made once
- *                     ^ next byte of a peer that is still owed so many bytes: a multiple of the reply's
- *                       length, less what has been sent
+ *                     ^ next byte of a peer that is still owed so many bytes: a multiple of the
+ *                       reply's length, less what has been sent
  *
  * bench/compare measures servers against it: what they cost beyond this is their own.
  * Threads: one. Ends with SIGTERM.

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * histogram.h - counts of non-negative 64-bit values (latencies in nanoseconds), log-linear: values
- * below HISTOGRAM_SUB are counted exactly, every doubling above is cut into HISTOGRAM_SUB buckets of
- * equal width. A bucket is therefore at most 1/128 of the values in it wide, and what histogram_value_at
- * answers is at most 0.79 % above the true value, never below it. (The layout is Gil Tene's
- * HdrHistogram with the precision fixed at compile time.)
+ * below HISTOGRAM_SUB are counted exactly, every doubling above is cut into HISTOGRAM_SUB buckets
+ * of equal width. A bucket is therefore at most 1/128 of the values in it wide, and what
+ * histogram_value_at answers is at most 0.79 % above the true value, never below it. (The layout is
+ * Gil Tene's HdrHistogram with the precision fixed at compile time.)
  *
  *     value   0 1 2 ... 127 | 128 129 ... 255 | 256 258 ... 510 | 512 516 ... 1020 | ...
  *     width   1             | 1               | 2               | 4                | ...
@@ -32,8 +32,8 @@ void histogram_init(struct histogram *h);
 /* Add what src counted. */
 void histogram_merge(struct histogram *h, const struct histogram *src);
 
-/* The smallest bucket bound such that the share q (0..1) of all values is at or below it; never more
- * than the greatest value recorded. 0 while empty. */
+/* The smallest bucket bound such that the share q (0..1) of all values is at or below it; never
+ * more than the greatest value recorded. 0 while empty. */
 uint64_t histogram_value_at(const struct histogram *h, double q);
 
 /* 0 while empty. */

@@ -3,11 +3,11 @@
  * keygen.c - the skewed distributions.
  *
  * Zipf is drawn by rejection-inversion (W. Hörmann, G. Derflinger, "Rejection-inversion to generate
- * variates from monotone discrete distributions", 1996). Rank k = 1..n has weight k^-s. The area under
- * the curve x^-s from k-1/2 to k+1/2 covers the weight of k, since the curve is convex: a point drawn
- * evenly under the curve, rounded to the nearest rank, is accepted when it falls into the part of that
- * area which the weight takes. `sure` is a distance below the rank within which it always does, and
- * saves most draws the second evaluation.
+ * variates from monotone discrete distributions", 1996). Rank k = 1..n has weight k^-s. The area
+ * under the curve x^-s from k-1/2 to k+1/2 covers the weight of k, since the curve is convex: a
+ * point drawn evenly under the curve, rounded to the nearest rank, is accepted when it falls into
+ * the part of that area which the weight takes. `sure` is a distance below the rank within which it
+ * always does, and saves most draws the second evaluation.
  */
 #include "bench/keygen.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * keygen.h - draws key numbers 0..keys-1 from a distribution: uniform, gaussian around the middle of
- * the range, or zipf, where number 0 is the most popular and number n comes 1/(n+1)^exponent as often.
- * The same seed gives the same sequence. Needs no table: the cost of a draw and the memory are
- * independent of the number of keys.
+ * keygen.h - draws key numbers 0..keys-1 from a distribution: uniform, gaussian around the middle
+ * of the range, or zipf, where number 0 is the most popular and number n comes 1/(n+1)^exponent as
+ * often. The same seed gives the same sequence. Needs no table: the cost of a draw and the memory
+ * are independent of the number of keys.
  * Threads: one owner each.
  */
 #pragma once
@@ -21,7 +21,7 @@ struct keygen_options {
     double exponent; /* zipf: above 0; 0 = 0.99 */
 };
 
-/* A splitmix64 sequence (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014). */
+/* A splitmix64 sequence (Steele, Lea, Flood: "Fast splittable pseudorandom number generators"). */
 struct random {
     uint64_t state;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * load.c - millpond-load: leads the workers through their stages, reads the clocks at both ends of the
- * measured part, shows the progress line and prints the report.
+ * load.c - millpond-load: leads the workers through their stages, reads the clocks at both ends of
+ * the measured part, shows the progress line and prints the report.
  *
  *     load_options   command line            load_worker   connections, event loop, open loop
  *     load_data      keys and values         load_report   text and JSON
@@ -78,8 +78,8 @@ static void progress(const struct run *run, const char *what, uint64_t begin_ns,
     *last = done;
 }
 
-/* Wait until all workers are through with the stage, or until a moment of CLOCK_MONOTONIC. True: they
- * are through. */
+/* Wait until all workers are through with the stage, or until a moment of CLOCK_MONOTONIC. True:
+ * they are through. */
 static bool wait_finished(struct run *run, const char *what, uint64_t until_ns)
 {
     struct load_control *c = &run->control;
@@ -114,8 +114,8 @@ static void begin_stage(struct run *run, enum load_stage stage)
     pthread_mutex_unlock(&c->mutex);
 }
 
-/* What the workers have to complain about after a stage; a worker's counts are its own, but it waits
- * for the next stage now. */
+/* What the workers have to complain about after a stage; a worker's counts are its own, but it
+ * waits for the next stage now. */
 static bool is_clean(const struct run *run)
 {
     for (unsigned i = 0; i < run->options.threads; i++)

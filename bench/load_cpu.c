@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * load_cpu.c - a process has a CPU clock that anybody may read (clock_getcpuclockid), which counts what
- * /proc/PID/task/TID/schedstat shows for one thread. The split into user and system time is only in
- * /proc/PID/stat, in ticks.
+ * load_cpu.c - a process has a CPU clock that anybody may read (clock_getcpuclockid), which counts
+ * what /proc/PID/task/TID/schedstat shows for one thread. The split into user and system time is
+ * only in /proc/PID/stat, in ticks.
  */
 #include "bench/load_cpu.h"
 

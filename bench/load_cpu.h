@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* load_cpu.h - the CPU time that a process has used, all its threads together, ended ones included. */
+/* load_cpu.h - the CPU time that a process has used, all threads together, ended ones included. */
 #pragma once
 #include "lib/compiler.h"
 

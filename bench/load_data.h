@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * load_data.h - what a key number stands for: the key's text, and its value. Both are pure functions
- * of the number, so that whoever reads a value knows, without asking who wrote it, each byte that it
- * must have.
+ * load_data.h - what a key number stands for: the key's text, and its value. Both are pure
+ * functions of the number, so that whoever reads a value knows, without asking who wrote it, each
+ * byte that it must have.
  *
  *     key 42 of "--key-bytes 12"   key:00000042     (prefix, zeros, number)
  *     value                        a piece of one random pattern, begun at an offset drawn from the

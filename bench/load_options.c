@@ -46,8 +46,8 @@ static bool parse_double(const char *text, double min, double *out)
     return true;
 }
 
-/* Cut text at the first `c` into a copy of what is before it (at most cap - 1 bytes) and a pointer to
- * what is behind it, which is NULL when there is no `c`. */
+/* Cut text at the first `c` into a copy of what is before it (at most cap - 1 bytes) and a pointer
+ * to what is behind it, which is NULL when there is no `c`. */
 static bool cut(const char *text, char c, char *before, size_t cap, const char **after)
 {
     const char *at = strchr(text, c);
@@ -422,7 +422,7 @@ void load_options_parse(struct load_options *o, int argc, char **argv)
         .depth = 1,
         .gets = 10,
         .sets = 1,
-        .keys = {.keys = 100000},
+        .keys.keys = 100000,
         .data = {.prefix = SLICE_LIT("key:"),
                  .key_min = 12,
                  .key_max = 12,

@@ -201,7 +201,7 @@ static enum load_result check_body(struct load_reply *r, const struct load_proto
     return LOAD_HIT;
 }
 
-/* Gather a line that was cut, or that is not the one hoped for. True when it is complete: r->line. */
+/* Gather a line that was cut, or is not the one hoped for. True when it is complete: r->line. */
 static bool gather_line(struct load_reply *r, const char **p, const char *end)
 {
     while (*p < end && r->line_len < LOAD_LINE_MAX) {

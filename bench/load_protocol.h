@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * load_protocol.h - the bytes of a GET and a SET in each protocol, and the check of what comes back.
- * Pure: no sockets. A reply is either a single line, or a line followed by a body:
+ * load_protocol.h - the bytes of a GET and a SET in each protocol, and the check of what comes
+ * back. Pure: no sockets.
+ *
+ * A reply is either a single line, or a line followed by a body:
  *
  *               GET, found                               GET, absent   SET
  *     text      VALUE key 0 100\r\n <value> \r\nEND\r\n  END\r\n       STORED\r\n
@@ -52,9 +54,9 @@ struct load_request {
     bool is_set;
 };
 
-/* Take the reply to `request` from *p..end, moving *p. LOAD_MORE: all is taken and right so far. After
- * any other result r is ready for the next reply, except after LOAD_WRONG, when the stream is of no
- * further use and r->line holds the beginning of what did not match. */
+/* Take the reply to `request` from *p..end, moving *p. LOAD_MORE: all is taken and right so far.
+ * After any other result r is ready for the next reply, except after LOAD_WRONG, when the stream is
+ * of no further use and r->line holds the beginning of what did not match. */
 enum load_result load_reply_check(struct load_reply *r, const struct load_protocol *protocol,
                                   const struct load_data *d, struct load_request request,
                                   const char **p, const char *end);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * load_worker.c - one turn of the loop is one epoll_wait, and for each ready connection one recv, the
- * check of the complete replies in it, and one send of the next batch.
+ * load_worker.c - one turn of the loop is one epoll_wait, and for each ready connection one recv,
+ * the check of the complete replies in it, and one send of the next batch.
  *
- * The open loop has a schedule: request number n of the whole run is to leave n / rate seconds after
- * its start, on connection n modulo their number. So the moment at which a connection's next request
- * was to leave follows from how many it has sent; no queue is kept. A connection whose pipeline is full
- * sends late, and the wait counts.
+ * The open loop has a schedule: request number n of the whole run is to leave n / rate seconds
+ * after its start, on connection n modulo their number. So the moment at which a connection's next
+ * request was to leave follows from how many it has sent; no queue is kept. A connection whose
+ * pipeline is full sends late, and the wait counts.
  */
 #include "bench/load_worker.h"
 
@@ -179,8 +179,8 @@ static void conn_send_rest(struct load_worker *w, struct load_conn *c)
     watch(w, c, EPOLLIN);
 }
 
-/* Closed loop: when the last batch has been answered, the next leaves. Open loop: what is due leaves,
- * as far as the pipeline has room. */
+/* Closed loop: when the last batch has been answered, the next leaves. Open loop: what is due
+ * leaves, as far as the pipeline has room. */
 static void conn_fill(struct load_worker *w, struct load_conn *c, uint64_t now)
 {
     unsigned i = (unsigned)(c - w->conns);
@@ -207,8 +207,8 @@ static void conn_fill(struct load_worker *w, struct load_conn *c, uint64_t now)
         conn_send(w, c, w->out, p);
 }
 
-/* Visit the connections whose next request has become due, in the order of the schedule. Returns when
- * the next will be. */
+/* Visit the connections whose next request has become due, in the order of the schedule. Returns
+ * when the next will be. */
 static uint64_t worker_due(struct load_worker *w, uint64_t now)
 {
     while (w->left > 0) {
@@ -299,7 +299,7 @@ static bool conn_take(struct load_worker *w, struct load_conn *c, enum load_resu
     return true;
 }
 
-/* One read, and all replies that are complete with it. Returns false when the connection is gone. */
+/* One read, and all replies that are complete with it. False when the connection is gone. */
 static bool conn_receive(struct load_worker *w, struct load_conn *c)
 {
     const struct load_options *o = w->options;

@@ -8,8 +8,8 @@
  *     RUN        closed or open loop, first warming up, then measuring
  *     END
  *
- * Threads: load_worker_run is the thread's body; the main thread uses a struct load_worker only before
- * it starts and after it was joined, except for `done`. struct load_control is shared.
+ * Threads: load_worker_run is the thread's body; the main thread uses a struct load_worker only
+ * before it starts and after it was joined, except for `done`. struct load_control is shared.
  */
 #pragma once
 #include "bench/histogram.h"

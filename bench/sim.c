@@ -35,22 +35,21 @@ struct options {
 
 static void usage(FILE *f)
 {
-    fprintf(f,
-            "millpond-sim TRACE [options]: miss ratios of eviction policies on a request trace\n"
-            "TRACE: lines of \"key_id size\", plain or .xz\n\n"
-            "  --policy LIST     all, or names by commas; parameters behind colons:\n"
-            "                    s3fifo:threshold=1:ghost=2                     [all]\n"
-            "  --size LIST       by commas: N%% of the trace, or a number, with k, m, g [1%%]\n"
-            "  --mode MODE       objects or bytes: what the capacity counts     [objects]\n"
-            "  --copies N        replay in N disjoint key spaces at once        [1]\n"
-            "  --scale-size N    all sizes times N                              [1]\n"
-            "  --overhead N      bytes that each object takes beside its value  [0]\n"
-            "  --largest N       do not store objects above N %% of the capacity  [100]\n"
-            "  --shards N        spread the objects over N instances, as the server does [1]\n"
-            "  --layout          charge what the server's items take (--overhead: key bytes)\n"
-            "  --csv FILE        results as CSV\n"
-            "  --svg FILE        results as a curve\n"
-            "  --list            the policies and their parameters\n");
+    fprintf(f, "millpond-sim TRACE [options]: miss ratios of eviction policies on a request trace\n"
+               "TRACE: lines of \"key_id size\", plain or .xz\n\n"
+               "  --policy LIST     all, or names by commas; parameters behind colons:\n"
+               "                    s3fifo:threshold=1:ghost=2                     [all]\n"
+               "  --size LIST       by commas: N%% of the trace, or a number, with k, m, g [1%%]\n"
+               "  --mode MODE       objects or bytes: what the capacity counts     [objects]\n"
+               "  --copies N        replay in N disjoint key spaces at once        [1]\n"
+               "  --scale-size N    all sizes times N                              [1]\n"
+               "  --overhead N      bytes that each object takes beside its value  [0]\n"
+               "  --largest N       do not store objects above N %% of the capacity  [100]\n"
+               "  --shards N        spread the objects over N instances, as the server does [1]\n"
+               "  --layout          charge what the server's items take (--overhead: key bytes)\n"
+               "  --csv FILE        results as CSV\n"
+               "  --svg FILE        results as a curve\n"
+               "  --list            the policies and their parameters\n");
 }
 
 static void list_policies(void)
@@ -168,10 +167,11 @@ static unsigned number(const char *text)
 static void parse(struct options *o, int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"policy", 1, NULL, 'p'},     {"size", 1, NULL, 's'},     {"mode", 1, NULL, 'm'},
-        {"copies", 1, NULL, 'c'},     {"scale-size", 1, NULL, 'x'}, {"overhead", 1, NULL, 'o'},
-        {"largest", 1, NULL, 'L'},    {"shards", 1, NULL, 'n'},     {"layout", 0, NULL, 'y'},   {"csv", 1, NULL, 'C'},      {"svg", 1, NULL, 'S'},
-        {"list", 0, NULL, 'l'},       {"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0},
+        {"policy", 1, NULL, 'p'},  {"size", 1, NULL, 's'},       {"mode", 1, NULL, 'm'},
+        {"copies", 1, NULL, 'c'},  {"scale-size", 1, NULL, 'x'}, {"overhead", 1, NULL, 'o'},
+        {"largest", 1, NULL, 'L'}, {"shards", 1, NULL, 'n'},     {"layout", 0, NULL, 'y'},
+        {"csv", 1, NULL, 'C'},     {"svg", 1, NULL, 'S'},        {"list", 0, NULL, 'l'},
+        {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0},
     };
     static char all[] = "all", one[] = "1%";
     int c;
@@ -256,11 +256,12 @@ int main(int argc, char **argv)
     if (!rows)
         fail("no memory", o.trace);
     run_all(&o, &t, rows);
-    report = (struct sim_report){.trace = strrchr(o.trace, '/') ? strrchr(o.trace, '/') + 1 : o.trace,
-                                 .mode = o.mode,
-                                 .rows = rows,
-                                 .n = o.policies * o.sizes,
-                                 .sizes = o.sizes};
+    report =
+        (struct sim_report){.trace = strrchr(o.trace, '/') ? strrchr(o.trace, '/') + 1 : o.trace,
+                            .mode = o.mode,
+                            .rows = rows,
+                            .n = o.policies * o.sizes,
+                            .sizes = o.sizes};
     sim_report_table(&report, stdout);
     write_file(o.csv, &report, sim_report_csv);
     write_file(o.svg, &report, sim_report_svg);

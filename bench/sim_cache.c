@@ -27,7 +27,7 @@ struct cache {
     unsigned nshards;
     char *nodes;      /* of all objects, `stride` bytes each */
     uint64_t *access; /* of all objects: number of the request, from 1 */
-    bool *in;       /* is the object in the cache? */
+    bool *in;         /* is the object in the cache? */
     size_t stride;
     uint64_t used, largest;
     uint32_t inverse; /* of SCRAMBLE */

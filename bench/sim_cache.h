@@ -16,7 +16,7 @@ struct sim_setup {
     uint32_t overhead; /* bytes that each object takes beside its value */
     uint64_t largest;  /* objects that take more are not stored; 0: the capacity */
     unsigned shards;   /* instances that share the capacity as in the server; 0: 1 */
-    bool layout;       /* charge what the server's allocator would hand out, and the policy's memory */
+    bool layout; /* charge what the server's allocator would hand out, and the policy's memory */
 };
 
 struct sim_result {

@@ -83,7 +83,8 @@ static struct frame frame_of(const struct sim_report *p)
     struct frame a = {.left = INFINITY, .right = -INFINITY, .low = 1, .high = 0};
 
     for (size_t i = 0; i < p->n; i++) {
-        double x = log((double)p->rows[i].capacity), y = ratio(p->rows[i].r.misses, p->rows[i].r.requests);
+        double x = log((double)p->rows[i].capacity),
+               y = ratio(p->rows[i].r.misses, p->rows[i].r.requests);
 
         a.left = fmin(a.left, x);
         a.right = fmax(a.right, x);
@@ -141,9 +142,11 @@ void sim_report_svg(const struct sim_report *p, FILE *f)
 {
     struct frame a = frame_of(p);
 
-    fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' "
-               "font-family='sans-serif' font-size='12'>\n<rect width='100%%' height='100%%' "
-               "fill='white'/>\n", WIDTH, HEIGHT);
+    fprintf(f,
+            "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' "
+            "font-family='sans-serif' font-size='12'>\n<rect width='100%%' height='100%%' "
+            "fill='white'/>\n",
+            WIDTH, HEIGHT);
     axes(p, &a, f);
     for (size_t i = 0; i < p->n; i += p->sizes) {
         fprintf(f, "<polyline fill='none' stroke-width='1.5' stroke='%s' points='",

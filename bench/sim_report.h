@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 struct sim_row {
-    const char *policy;  /* as it was asked for, parameters included */
-    const char *size;    /* as it was asked for */
+    const char *policy; /* as it was asked for, parameters included */
+    const char *size;   /* as it was asked for */
     uint64_t capacity;
     struct sim_result r;
 };

@@ -12,7 +12,7 @@
 struct sim_trace {
     uint32_t *request; /* object of each request */
     size_t requests;
-    uint32_t *size;    /* of each object; 0 where no request names it */
+    uint32_t *size; /* of each object; 0 where no request names it */
     uint32_t objects;
     size_t request_room, object_room;
 };

@@ -21,7 +21,7 @@ static void pause_cpu(void)
 void lock_init(struct lock *l, enum lock_class class)
 {
     l->state = 0;
-    l->class = (uint8_t)class;
+    l->class = (uint8_t) class;
 }
 
 void lock_wait(struct lock *l)

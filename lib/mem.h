@@ -32,7 +32,8 @@ static inline size_t mem_class(size_t n)
 /* NULL when there is no memory. Aligned to 16 for n >= 16. n > 0. */
 static inline void *mem_alloc(size_t n)
 {
-    return malloc(n); /* jemalloc's, when it is linked: its malloc has a shorter path than mallocx */
+    /* jemalloc's, when it is linked: its malloc has a shorter path than mallocx. */
+    return malloc(n);
 }
 
 /* n: what was asked of mem_alloc. NULL is legal. */

@@ -20,12 +20,12 @@
 
 struct ghost {
     uint32_t *words;
-    uint32_t buckets;           /* a power of two; 0: nothing was inserted yet */
-    uint32_t wipe;              /* bucket to wipe next */
-    uint8_t oldest, now;        /* numbers of slices, 1 to 255 */
-    uint64_t limit;             /* on `size` */
-    uint64_t size;              /* of what is remembered */
-    uint64_t fill;              /* inserted into slice `now` */
+    uint32_t buckets;    /* a power of two; 0: nothing was inserted yet */
+    uint32_t wipe;       /* bucket to wipe next */
+    uint8_t oldest, now; /* numbers of slices, 1 to 255 */
+    uint64_t limit;      /* on `size` */
+    uint64_t size;       /* of what is remembered */
+    uint64_t fill;       /* inserted into slice `now` */
     uint64_t slice[GHOST_SLICES];
 };
 

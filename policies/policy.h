@@ -41,7 +41,8 @@ struct policy_node;
 struct policy_item {
     struct policy_node *node;
     uint32_t handle;
-    uint32_t size;     /* what the item is charged; the same from insert to remove, save by replace, move */
+    uint32_t
+        size; /* what the item is charged; the same from insert to remove, save by replace, move */
     int64_t expiry_ms; /* 0: never */
 };
 

@@ -199,8 +199,8 @@ static void squeeze(struct queue *q, struct policy *p, struct queue_chunk *c)
     uint32_t kept = c->first, size;
 
     for (uint32_t i = c->first; i < c->end; i++) {
-        struct policy_node *n = p->host.resolve(p->host.arg, c->handle[i],
-                                                QUEUE_NUMBER | QUEUE_MARK, unseen, &size);
+        struct policy_node *n =
+            p->host.resolve(p->host.arg, c->handle[i], QUEUE_NUMBER | QUEUE_MARK, unseen, &size);
 
         if (q->hand == c && q->hand_at == i)
             q->hand_at = kept;

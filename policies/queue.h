@@ -31,13 +31,14 @@ struct queue_chunk;
 
 struct queue {
     struct queue_chunk *oldest, *newest;
-    struct queue_chunk *next_pass; /* chunk that compaction comes to next; NULL: no pass under way */
-    struct queue_chunk *hand;      /* see queue_walk; NULL: it starts at the oldest */
+    struct queue_chunk
+        *next_pass;           /* chunk that compaction comes to next; NULL: no pass under way */
+    struct queue_chunk *hand; /* see queue_walk; NULL: it starts at the oldest */
     uint32_t hand_at;
     uint32_t entries, items;
-    uint32_t credit;               /* entries that compaction may look at, earned by removals */
-    uint8_t number;                /* 0 or 1 */
-    uint8_t seen;                  /* 0 or QUEUE_MARK */
+    uint32_t credit; /* entries that compaction may look at, earned by removals */
+    uint8_t number;  /* 0 or 1 */
+    uint8_t seen;    /* 0 or QUEUE_MARK */
 };
 
 /* What stands at the front. */

@@ -115,9 +115,9 @@ static void s3fifo_remove(struct policy *p, const struct policy_item *it, bool e
     unsigned where = queue_number(it->node);
 
     if (evicted && where == SMALL) {
-        ghost_limit(&s->ghost, p, policy_share(p, s->ghost_share),
-                    (uint64_t)(s->ghost_share *
-                               (s->queue[SMALL].items + (double)s->queue[MAIN].items)));
+        ghost_limit(
+            &s->ghost, p, policy_share(p, s->ghost_share),
+            (uint64_t)(s->ghost_share * (s->queue[SMALL].items + (double)s->queue[MAIN].items)));
         ghost_insert(&s->ghost, it->handle, it->size);
     }
     queue_remove(&s->queue[where], p, it->handle, it->node);

@@ -18,7 +18,7 @@ enum { WINDOW, PROBATION, PROTECTED };
 #define PROTECTED_SHARE 0.8
 #define WINDOW_LEAST 0.01
 #define WINDOW_MOST 0.8
-#define STEP 0.0625       /* first step of the search, a share of the capacity */
+#define STEP 0.0625 /* first step of the search, a share of the capacity */
 #define STEP_DECAY 0.9
 #define RESTART 0.05      /* change of the hit ratio that starts the search anew */
 #define SAMPLE_REQUESTS 4 /* for each item in the cache, between two steps */
@@ -29,10 +29,10 @@ struct tinylfu {
     struct list list[3];
     struct sketch sketch;
     double window_share, step;
-    double last_ratio;   /* of hits in the sample before; negative: there was none */
+    double last_ratio; /* of hits in the sample before; negative: there was none */
     uint64_t hits, requests;
     bool adapts;
-    bool full;           /* a victim was asked for */
+    bool full; /* a victim was asked for */
 };
 
 static struct tinylfu *tinylfu_of(struct policy *p)

@@ -8,10 +8,12 @@
 #include "lib/check.h"
 
 #define NAME_MAX_LEN 24
-#define TABLE_SIZE 1024 /* power of two, several times the rows: a look-up is one probe nearly always */
+/* A power of two, several times the rows: a look-up is one probe nearly always. */
+#define TABLE_SIZE 1024
 
 const struct command commands[COMMANDS] = {
-#define COMMAND(id_, name_, proto_, arity_, first, last, step, flags_, handler, group_, summary_, reply_) \
+#define COMMAND(id_, name_, proto_, arity_, first, last, step, flags_, handler, group_, summary_,  \
+                reply_)                                                                            \
     [CMD_##id_] = {.id = CMD_##id_,                                                                \
                    .proto = PROTO_##proto_,                                                        \
                    .arity = (arity_),                                                              \

@@ -43,21 +43,21 @@ struct request {
     const struct command *cmd;
     struct slice *argv; /* argv[0]: the command's name as it came; argv[1..argc) its arguments */
     uint32_t argc;
-    uint8_t error;      /* enum error_id, when cmd is NULL (or a handler wants it) */
-    bool fatal;         /* the connection cannot go on behind this error */
-    bool noreply;       /* memcached */
-    uint32_t db;        /* RESP: filled by the server */
-    struct slice key;   /* the first key, where the command has one (argv[cmd->first_key]) */
-    struct slice data;  /* memcached: the data block, without its CRLF; RESP error: what it is about */
-    uint64_t hash;      /* of key; filled by the server */
-    uint64_t swallow;   /* that many bytes behind *used belong to this request and are to be dropped */
+    uint8_t error;     /* enum error_id, when cmd is NULL (or a handler wants it) */
+    bool fatal;        /* the connection cannot go on behind this error */
+    bool noreply;      /* memcached */
+    uint32_t db;       /* RESP: filled by the server */
+    struct slice key;  /* the first key, where the command has one (argv[cmd->first_key]) */
+    struct slice data; /* memcached: the data block, without CRLF; RESP error: its subject */
+    uint64_t hash;     /* of key; filled by the server */
+    uint64_t swallow;  /* bytes behind *used that belong to this request: to be dropped */
 };
 
 /* What parsers enforce. */
 struct proto_limits {
-    uint32_t mc_item_max;    /* -I: largest value of memcached's commands */
-    uint32_t resp_bulk_max;  /* proto-max-bulk-len */
-    uint32_t resp_args_max;  /* arguments of one request */
-    uint64_t resp_size_max;  /* bytes of one request; 0: no limit */
-    uint32_t inline_max;     /* bytes of a line */
+    uint32_t mc_item_max;   /* -I: largest value of memcached's commands */
+    uint32_t resp_bulk_max; /* proto-max-bulk-len */
+    uint32_t resp_args_max; /* arguments of one request */
+    uint64_t resp_size_max; /* bytes of one request; 0: no limit */
+    uint32_t inline_max;    /* bytes of a line */
 };

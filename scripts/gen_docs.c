@@ -26,10 +26,17 @@ static void put_cell(const char *text)
 
 static void put_code(const char *text)
 {
-    if (*text)
-        printf("`%s` | ", text);
-    else
+    if (!*text) {
         fputs("| ", stdout);
+        return;
+    }
+    putchar('`');
+    for (; *text; text++) {
+        if (*text == '|')
+            putchar('\\'); /* it ends a table's cell even inside of code */
+        putchar(*text);
+    }
+    fputs("` | ", stdout);
 }
 
 static void put_head(const char *title, const char *intro)

@@ -125,10 +125,8 @@ static bool parse_number(const struct option_row *row, const char *s, bool from_
     char *end;
 
     switch (row->type) {
-    case INT:
-        return num_parse_i64(slice_str(s), out);
-    case SIZE:
-        return parse_size(s, from_flag, out);
+    case INT: return num_parse_i64(slice_str(s), out);
+    case SIZE: return parse_size(s, from_flag, out);
     case MEGABYTES:
         if (!from_flag)
             return parse_size(s, false, out);
@@ -136,14 +134,9 @@ static bool parse_number(const struct option_row *row, const char *s, bool from_
             return false;
         *out <<= 20;
         return true;
-    case PERM:
-        *out = strtol(s, &end, 8);
-        return *s && !*end;
-    case BOOL:
-        *out = strcasecmp(s, "yes") == 0;
-        return *out || strcasecmp(s, "no") == 0;
-    default:
-        UNREACHABLE();
+    case PERM: *out = strtol(s, &end, 8); return *s && !*end;
+    case BOOL: *out = strcasecmp(s, "yes") == 0; return *out || strcasecmp(s, "no") == 0;
+    default: UNREACHABLE();
     }
 }
 
@@ -351,11 +344,12 @@ static void build_flags(char *letters, struct option *longs)
 
 static void print_help(void)
 {
-    printf("millpond %s\n"
-           "A caching tier server for memcached and Redis clients.\n\n"
-           "usage: millpond [flags]\n\n"
-           "    --config FILE             read FILE first (redis.conf's grammar); flags win over it\n",
-           PACKAGE_VERSION);
+    printf(
+        "millpond %s\n"
+        "A caching tier server for memcached and Redis clients.\n\n"
+        "usage: millpond [flags]\n\n"
+        "    --config FILE             read FILE first (redis.conf's grammar); flags win over it\n",
+        PACKAGE_VERSION);
     for (int i = 0; i < OPTIONS; i++) {
         char flag[64];
         int n = rows[i].letter ? snprintf(flag, sizeof(flag), "-%c, ", rows[i].letter)
@@ -480,20 +474,15 @@ size_t config_text(const struct config *c, enum option_id id, char *buf, size_t 
     CHECK(size > 0);
     buf[0] = '\0';
     switch (rows[id].type) {
-    case TEXT:
-        n = (size_t)snprintf(buf, size, "%s", *text_at(c, id));
-        break;
-    case LIST:
-        n = list_text(list_at(c, id), buf, size);
-        break;
+    case TEXT: n = (size_t)snprintf(buf, size, "%s", *text_at(c, id)); break;
+    case LIST: n = list_text(list_at(c, id), buf, size); break;
     case BOOL:
         n = (size_t)snprintf(buf, size, "%s", RELAXED_LOAD(number_at(c, id)) ? "yes" : "no");
         break;
     case PERM:
         n = (size_t)snprintf(buf, size, "%llo", (unsigned long long)*number_at(c, id));
         break;
-    default:
-        n = (size_t)snprintf(buf, size, "%lld", (long long)RELAXED_LOAD(number_at(c, id)));
+    default: n = (size_t)snprintf(buf, size, "%lld", (long long)RELAXED_LOAD(number_at(c, id)));
     }
     return n < size ? n : size - 1;
 }

@@ -32,10 +32,10 @@ struct conn {
     uint8_t listener;     /* enum protocol of the port it came in by (PROTO_MC for Unix sockets) */
     uint8_t resp_version; /* 2 or 3 */
     uint8_t db;
-    bool closing;         /* close once the output is sent; parse no more */
-    bool broken;          /* close now: the peer is gone or cannot be served */
-    bool ready;           /* on the worker's ready list */
-    bool resume;          /* parse what was kept, before reading on */
+    bool closing; /* close once the output is sent; parse no more */
+    bool broken;  /* close now: the peer is gone or cannot be served */
+    bool ready;   /* on the worker's ready list */
+    bool resume;  /* parse what was kept, before reading on */
     bool is_unix;
     uint64_t id;
     int64_t created_ms, active_ms;
@@ -43,10 +43,10 @@ struct conn {
     struct conn *next_ready;
 
     /* input */
-    char *in;             /* bytes of an incomplete request (or behind blocked output), or NULL */
+    char *in; /* bytes of an incomplete request (or behind blocked output), or NULL */
     size_t in_len, in_room;
-    size_t need;          /* bytes that the incomplete request needs at least */
-    uint64_t swallow;     /* bytes to drop before the next request */
+    size_t need;      /* bytes that the incomplete request needs at least */
+    uint64_t swallow; /* bytes to drop before the next request */
     struct resp_scan scan;
 
     /* output that the peer has not taken */

@@ -90,12 +90,13 @@ static void warn_if_wide(const char *host, const struct addrinfo *ai)
 
     if (!loopback)
         log_warning("listening on %s, beyond loopback, without a password: "
-                    "anyone who reaches it can read and change the cache", host);
+                    "anyone who reaches it can read and change the cache",
+                    host);
 }
 
 /* A port of -1 means any free one; the second address then takes the same as the first. */
-static enum status open_address(struct server *s, const char *host, int port, enum protocol protocol,
-                                int *bound)
+static enum status open_address(struct server *s, const char *host, int port,
+                                enum protocol protocol, int *bound)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list;
     char service[16];
@@ -292,7 +293,8 @@ static struct worker *least_busy(struct server *s)
 
 static void set_tcp_options(const struct server *s, int fd)
 {
-    int one = 1, idle = (int)RELAXED_LOAD(&s->config->tcp_keepalive), step = idle / 3 + 1, count = 3;
+    int idle = (int)RELAXED_LOAD(&s->config->tcp_keepalive);
+    int one = 1, step = idle / 3 + 1, count = 3;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     if (idle == 0)

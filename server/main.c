@@ -242,14 +242,9 @@ int main(int argc, char **argv)
     static struct server server;
 
     switch (config_parse(&config, argc, argv)) {
-    case CONFIG_EXIT:
-        config_fini(&config);
-        return 0;
-    case CONFIG_ERROR:
-        config_fini(&config);
-        return 64; /* EX_USAGE */
-    case CONFIG_RUN:
-        break;
+    case CONFIG_EXIT: config_fini(&config); return 0;
+    case CONFIG_ERROR: config_fini(&config); return 64; /* EX_USAGE */
+    case CONFIG_RUN: break;
     }
     check_set_hook(on_check_failed);
     signal(SIGPIPE, SIG_IGN);

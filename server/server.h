@@ -21,13 +21,13 @@ struct server {
     struct store *store;
     struct worker *workers;
     unsigned nworkers;
-    int64_t started_ms;       /* cache time */
+    int64_t started_ms;            /* cache time */
     int memcached_port, resp_port; /* as bound; 0: none */
     /* main thread only */
     struct ev_loop *loop;
     struct listener *listeners;
-    ev_timer accept_again;    /* listening pauses when descriptors run out */
-    ev_timer tenth;           /* housekeeping of the process */
+    ev_timer accept_again; /* listening pauses when descriptors run out */
+    ev_timer tenth;        /* housekeeping of the process */
     ev_signal sigterm, sigint;
     /* relaxed atomic */
     uint64_t next_conn_id;

@@ -22,10 +22,10 @@
 #include <unistd.h>
 
 #define INBUF_BYTES (256 * 1024)
-#define READ_MAX (16 * 1024)     /* of a connection without a buffer of its own, in one turn */
-#define READ_MIN (4 * 1024)      /* room below which a group is closed */
-#define POOL_ARGS 1024           /* arguments of a batch; one larger request gets a larger pool */
-#define ROOM_TRIES 8             /* evictions for the sake of one connection's input */
+#define READ_MAX (16 * 1024) /* of a connection without a buffer of its own, in one turn */
+#define READ_MIN (4 * 1024)  /* room below which a group is closed */
+#define POOL_ARGS 1024       /* arguments of a batch; one larger request gets a larger pool */
+#define ROOM_TRIES 8         /* evictions for the sake of one connection's input */
 #define HOUSEKEEP_S 0.05
 #define HOUSEKEEP_NS 1000000
 #define STOP_POLL_S 0.01
@@ -333,8 +333,7 @@ static void finish_input(struct worker *w, struct input *in)
 {
     struct conn *c = in->conn;
 
-    if (!c->closing && !c->broken && (in->off < in->len || c->in) &&
-        keep_input(w, in) != OK) {
+    if (!c->closing && !c->broken && (in->off < in->len || c->in) && keep_input(w, in) != OK) {
         log_warning("client %llu closed: no memory to keep its input", (unsigned long long)c->id);
         c->broken = true;
     }

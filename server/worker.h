@@ -51,8 +51,8 @@ struct worker {
 
     /* owner thread only */
     struct ev_loop *loop;
-    struct conn *serving;     /* whose replies are in `out` */
-    struct conn *ready;       /* connections with input to read */
+    struct conn *serving; /* whose replies are in `out` */
+    struct conn *ready;   /* connections with input to read */
     ev_prepare turn;
     ev_timer housekeep;
     struct proto_limits limits;
@@ -75,7 +75,7 @@ struct worker {
     bool stop_asked;
 
     /* relaxed atomic */
-    unsigned nconns;          /* handed over ones included */
+    unsigned nconns; /* handed over ones included */
 };
 
 enum status worker_init(struct worker *w, struct server *s, unsigned number) MUST_USE;

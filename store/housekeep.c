@@ -111,6 +111,7 @@ unsigned store_evict(struct store *st, uint64_t bytes, unsigned max_items)
 
     while (items < max_items && tries++ < 2 * max_items + SCAN_SHARDS) {
         int64_t over = RELAXED_LOAD(&st->used) - (int64_t)RELAXED_LOAD(&st->budget);
+        uint64_t want = over > 0 ? (uint64_t)over : bytes - freed;
         struct shard *s;
 
         if (freed >= bytes && over <= 0)
@@ -118,8 +119,7 @@ unsigned store_evict(struct store *st, uint64_t bytes, unsigned max_items)
         s = choose_shard(st, now, &second);
         if (!s)
             break;
-        freed += evict_run(s, now, second,
-                           over > 0 ? (uint64_t)over : bytes > freed ? bytes - freed : 1, &items);
+        freed += evict_run(s, now, second, want, &items);
     }
     return items;
 }

@@ -20,8 +20,8 @@
 #include "store/item.h"
 
 #define INDEX_SLOTS 8
-#define INDEX_LOAD 7         /* items per bucket above which the table grows */
-#define INDEX_LOAD_SHRINK 3  /* below which it shrinks */
+#define INDEX_LOAD 7        /* items per bucket above which the table grows */
+#define INDEX_LOAD_SHRINK 3 /* below which it shrinks */
 #define INDEX_CHUNK_BUCKETS 64
 #define INDEX_CHUNK_SHIFT 6
 
@@ -30,12 +30,12 @@ struct bucket {
 } CACHE_ALIGNED;
 
 struct index {
-    struct bucket **chunks;   /* the directory; relaxed atomic for prefetch */
-    uint32_t buckets;         /* in use; relaxed atomic for prefetch */
-    uint32_t dir_len;         /* room in the directory */
+    struct bucket **chunks; /* the directory; relaxed atomic for prefetch */
+    uint32_t buckets;       /* in use; relaxed atomic for prefetch */
+    uint32_t dir_len;       /* room in the directory */
     uint64_t items;
-    uint64_t bytes;           /* chunks, directory and overflow nodes */
-    uint64_t seed;            /* of hash_key, to rehash the keys of a bucket that splits */
+    uint64_t bytes; /* chunks, directory and overflow nodes */
+    uint64_t seed;  /* of hash_key, to rehash the keys of a bucket that splits */
     struct epoch *epoch;
 };
 

@@ -14,7 +14,8 @@
 #define FIELD_BYTES(i)                                                                             \
     (((i)&ITEM_REFS ? 4 : 0) + ((i)&ITEM_EXPIRY ? 8 : 0) + ((i)&ITEM_CAS ? 8 : 0) +                \
      ((i)&ITEM_FLAGS ? 4 : 0) + ((i)&ITEM_KLEN ? 4 : 0) + ((i)&ITEM_TAIL ? 8 : 0))
-#define FIELD_BYTES_4(i) FIELD_BYTES(i), FIELD_BYTES((i) + 1), FIELD_BYTES((i) + 2), FIELD_BYTES((i) + 3)
+#define FIELD_BYTES_4(i)                                                                           \
+    FIELD_BYTES(i), FIELD_BYTES((i) + 1), FIELD_BYTES((i) + 2), FIELD_BYTES((i) + 3)
 #define FIELD_BYTES_16(i)                                                                          \
     FIELD_BYTES_4(i), FIELD_BYTES_4((i) + 4), FIELD_BYTES_4((i) + 8), FIELD_BYTES_4((i) + 12)
 

@@ -31,12 +31,12 @@
 #define ITEM_KEY_MAX ITEM_VALUE_MAX
 
 enum item_field {
-    ITEM_REFS = 1,    /* uint32_t, atomic: the store's reference and those of replies under way */
-    ITEM_EXPIRY = 2,  /* int64_t, cache time in ms; 0: never */
-    ITEM_CAS = 4,     /* uint64_t */
-    ITEM_FLAGS = 8,   /* uint32_t, memcached client flags */
-    ITEM_KLEN = 16,   /* uint32_t: keys of 255 bytes and more */
-    ITEM_TAIL = 32,   /* pointer to block 2 */
+    ITEM_REFS = 1,   /* uint32_t, atomic: the store's reference and those of replies under way */
+    ITEM_EXPIRY = 2, /* int64_t, cache time in ms; 0: never */
+    ITEM_CAS = 4,    /* uint64_t */
+    ITEM_FLAGS = 8,  /* uint32_t, memcached client flags */
+    ITEM_KLEN = 16,  /* uint32_t: keys of 255 bytes and more */
+    ITEM_TAIL = 32,  /* pointer to block 2 */
     ITEM_FIELDS = 64,
 };
 
@@ -48,9 +48,9 @@ enum item_type {
 /* What memcached's meta commands know of an item, and one bit that says it was read. The low four bits of
  * the byte are the policy's, when its node is a byte (POLICY_BITS in policies/policy.h). */
 enum item_mark {
-    ITEM_FETCHED = 16,  /* hit since it was stored */
-    ITEM_STALE = 32,    /* invalidated by md I; the next reader wins the recache */
-    ITEM_WIN_SENT = 64, /* somebody has won already */
+    ITEM_FETCHED = 16,     /* hit since it was stored */
+    ITEM_STALE = 32,       /* invalidated by md I; the next reader wins the recache */
+    ITEM_WIN_SENT = 64,    /* somebody has won already */
     ITEM_KEY_BINARY = 128, /* its key came in base64 and is given back so */
 };
 
@@ -59,8 +59,9 @@ struct item {
     uint8_t klen;   /* 255: see ITEM_KLEN */
     uint8_t fields; /* ITEM_ bits */
     uint8_t type : 4, db : 4;
-    uint8_t marks;   /* enum item_mark, and POLICY_BITS */
-    uint32_t access; /* time of the last access, in ITEM_ACCESS_MS of cache time; wraps after 2 years */
+    uint8_t marks; /* enum item_mark, and POLICY_BITS */
+    uint32_t
+        access; /* time of the last access, in ITEM_ACCESS_MS of cache time; wraps after 2 years */
 };
 
 #define ITEM_ACCESS_SHIFT 4

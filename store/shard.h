@@ -17,9 +17,9 @@
 
 struct table {
     struct index ix;
-    uint64_t expiring;    /* items with an expiry */
-    uint32_t sweep;       /* bucket where the sweep (or the freeing, when dying) goes on */
-    struct table *next;   /* of the dying */
+    uint64_t expiring;  /* items with an expiry */
+    uint32_t sweep;     /* bucket where the sweep (or the freeing, when dying) goes on */
+    struct table *next; /* of the dying */
 };
 
 struct shard {
@@ -29,17 +29,17 @@ struct shard {
     /* under lock */
     struct lock lock;
     struct table *tables[STORE_DATABASES];
-    uint64_t *found;      /* slot of the item that shard_find gave last */
-    uint64_t bytes;       /* of items */
-    int64_t unpublished;  /* part of bytes and index bytes that store->used does not have yet */
+    uint64_t *found;     /* slot of the item that shard_find gave last */
+    uint64_t bytes;      /* of items */
+    int64_t unpublished; /* part of bytes and index bytes that store->used does not have yet */
     unsigned ndead;
-    bool over;            /* the store was seen over its budget */
-    bool found_expired;   /* by the last shard_find that gave NULL */
-    uint32_t put_bytes;   /* by this critical section, to size the eviction it owes */
+    bool over;          /* the store was seen over its budget */
+    bool found_expired; /* by the last shard_find that gave NULL */
+    uint32_t put_bytes; /* by this critical section, to size the eviction it owes */
     struct item *dead[SHARD_DEAD];
-    struct table *dying;  /* the head is also read without the lock, as a hint */
+    struct table *dying; /* the head is also read without the lock, as a hint */
     uint64_t items_total, evicted, evicted_unfetched, expired, expired_unfetched;
-    struct policy *policy; /* its state, in memory of its own */
+    struct policy *policy;  /* its state, in memory of its own */
     uint64_t policy_memory; /* of policy->memory, what has been accounted */
     uint64_t charged;       /* bytes of the items that are in the policy's order */
 };
@@ -51,17 +51,17 @@ struct store {
     uint32_t nshards, shard_mask;
     uint64_t seed;
     uint16_t node_bytes;
-    int16_t node_offset;   /* from the item to the policy's node */
-    bool volatile_only;    /* items without an expiry are not in the policy's order */
+    int16_t node_offset; /* from the item to the policy's node */
+    bool volatile_only;  /* items without an expiry are not in the policy's order */
     /* relaxed atomic */
     uint64_t limit;
     uint64_t budget CACHE_ALIGNED; /* for items and index; UINT64_MAX without a limit */
     uint64_t baseline;             /* resident bytes at start, not charged against the limit */
     int64_t flush_at;              /* cache time; 0: none */
     int64_t evicted_age_ms;
-    uint32_t hand;                 /* shard where the next sweep begins */
+    uint32_t hand; /* shard where the next sweep begins */
     uint64_t cas CACHE_ALIGNED;
-    int64_t used CACHE_ALIGNED;    /* bytes of items and indexes, as published by the shards */
+    int64_t used CACHE_ALIGNED; /* bytes of items and indexes, as published by the shards */
     /* what speaks for evicting from each shard, 0: has none; relaxed atomic, may lag. By policy->by_age the
      * access stamp of its victim, or the bytes in the policy's order, in units of 64 */
     uint32_t *claim;

@@ -42,7 +42,8 @@ struct store *store_new(const struct store_options *o)
         return NULL;
     st->policy = o->policy;
     st->node_bytes = o->policy->node_bytes;
-    st->node_offset = st->node_bytes ? (int16_t)-st->node_bytes : (int16_t)offsetof(struct item, marks);
+    st->node_offset =
+        st->node_bytes ? (int16_t)-st->node_bytes : (int16_t)offsetof(struct item, marks);
     st->volatile_only = o->volatile_only;
     st->seed = o->seed;
     st->nshards = n;
@@ -166,7 +167,7 @@ struct shard *store_shard(struct store *st, uint64_t hash)
 }
 
 UNCHECKED_LOCKING void store_lock_keys(struct store *st, const struct key *keys, size_t n,
-                                        struct shard_set *set)
+                                       struct shard_set *set)
 {
     *set = (struct shard_set){.st = st};
     for (size_t i = 0; i < n; i++) {

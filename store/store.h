@@ -31,11 +31,11 @@ struct shard;
 
 struct store_options {
     const struct policy_ops *policy;
-    bool volatile_only;    /* evict only items that expire */
-    uint64_t seed;         /* of every hash; see hash_random_seed() */
-    size_t limit_bytes;    /* for the whole process; 0: none */
-    unsigned shards;       /* a power of two; 0: chosen from threads and limit */
-    unsigned threads;      /* that will use the store */
+    bool volatile_only; /* evict only items that expire */
+    uint64_t seed;      /* of every hash; see hash_random_seed() */
+    size_t limit_bytes; /* for the whole process; 0: none */
+    unsigned shards;    /* a power of two; 0: chosen from threads and limit */
+    unsigned threads;   /* that will use the store */
 };
 
 /* A key as a command sees it. hash = store_hash(st, p, len). */
@@ -48,18 +48,18 @@ struct key {
 
 /* Sums over all shards since the start, and gauges. */
 struct store_stats {
-    uint64_t items;          /* expired ones not yet found included */
-    uint64_t items_total;    /* ever stored */
-    uint64_t item_bytes;     /* from the allocator */
+    uint64_t items;       /* expired ones not yet found included */
+    uint64_t items_total; /* ever stored */
+    uint64_t item_bytes;  /* from the allocator */
     uint64_t index_bytes;
-    uint64_t policy_bytes;   /* of the policy, beyond what it has in the items */
+    uint64_t policy_bytes; /* of the policy, beyond what it has in the items */
     uint64_t evicted;
     uint64_t evicted_unfetched;
     uint64_t expired;
     uint64_t expired_unfetched;
     uint64_t limit_bytes;
-    uint64_t budget_bytes;   /* what of the limit is left for items and index, as measured */
-    int64_t evicted_age_ms;  /* of the last evicted item: time since its last access */
+    uint64_t budget_bytes;  /* what of the limit is left for items and index, as measured */
+    int64_t evicted_age_ms; /* of the last evicted item: time since its last access */
 };
 
 struct store *store_new(const struct store_options *o) MUST_USE;

@@ -108,7 +108,8 @@ static void copy_adds_fields_and_length(void **state)
     (void)state;
     for (uint32_t n = 0; n < 3000; n += 7) {
         char *v = pattern(n + 500, 1);
-        struct item *it = item_new(16, "key", 3, &(struct item_attr){.flags = 8, .db = 3}, n), *copy;
+        struct item *it = item_new(16, "key", 3, &(struct item_attr){.flags = 8, .db = 3}, n);
+        struct item *copy;
 
         assert_non_null(it);
         item_write(it, 16, 0, v, n);

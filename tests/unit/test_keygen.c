@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_keygen.c - what is drawn has the distribution that was asked for. The chi-square statistic of
- * n cells has mean n-1 and variance 2(n-1); the bound is five standard deviations, and the seeds are
- * fixed, so that a test which passes once always passes.
+ * test_keygen.c - what is drawn has the distribution that was asked for. The chi-square statistic
+ * of n cells has mean n-1 and variance 2(n-1); the bound is five standard deviations, and the seeds
+ * are fixed, so that a test which passes once always passes.
  */
 #include "bench/keygen.h"
 

@@ -20,9 +20,25 @@
 
 /* ---- numbers ---- */
 
-static const uint64_t edges[] = {0, 1, 9, 10, 11, 99, 100, 101, 999, 1000, 9999, 10000, 99999,
-                                 UINT32_MAX, (uint64_t)UINT32_MAX + 1, INT64_MAX,
-                                 (uint64_t)INT64_MAX + 1, UINT64_MAX - 1, UINT64_MAX};
+static const uint64_t edges[] = {0,
+                                 1,
+                                 9,
+                                 10,
+                                 11,
+                                 99,
+                                 100,
+                                 101,
+                                 999,
+                                 1000,
+                                 9999,
+                                 10000,
+                                 99999,
+                                 UINT32_MAX,
+                                 (uint64_t)UINT32_MAX + 1,
+                                 INT64_MAX,
+                                 (uint64_t)INT64_MAX + 1,
+                                 UINT64_MAX - 1,
+                                 UINT64_MAX};
 
 static void formats_as_printf(void **state)
 {
@@ -57,8 +73,18 @@ static void parses_what_it_formats(void **state)
 
 static void refuses_what_is_no_number(void **state)
 {
-    static const char *const bad[] = {"", "-", "+1", " 1", "1 ", "1a", "a", "18446744073709551616",
-                                      "99999999999999999999", "100000000000000000000", "1.0", "0x1"};
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1a",
+                                      "a",
+                                      "18446744073709551616",
+                                      "99999999999999999999",
+                                      "100000000000000000000",
+                                      "1.0",
+                                      "0x1"};
     static const char *const bad_signed[] = {"--1", "9223372036854775808", "-9223372036854775809"};
     uint64_t u;
     int64_t s;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_load_protocol.c - the load generator's checker: right replies pass however they are cut, and no
- * wrong byte gets through.
+ * test_load_protocol.c - the load generator's checker: right replies pass however they are cut, and
+ * no wrong byte gets through.
  */
 #include "bench/load_protocol.h"
 
@@ -99,8 +99,8 @@ static const struct {
 
 #define REPLIES (sizeof(replies) / sizeof(replies[0]))
 
-/* Feed text in pieces that end at the given places, and once more, so that what one reply leaves behind
- * would be seen by the next. Returns the result of the second, or the first bad one. */
+/* Feed text in pieces that end at the given places, and once more, so that what one reply leaves
+ * behind would be seen by the next. Returns the result of the second, or the first bad one. */
 static enum load_result feed(size_t which, const char *text, size_t cut1, size_t cut2)
 {
     const struct load_protocol *protocol = load_protocol_find(replies[which].protocol);
@@ -138,7 +138,7 @@ static void test_replies_cut_anywhere(void **state)
     }
 }
 
-/* No byte can be another: the reply becomes wrong, or stays incomplete (a line end that went away). */
+/* No byte can be another: the reply becomes wrong, or stays incomplete (its line end went away). */
 static void test_any_other_byte_is_noticed(void **state)
 {
     (void)state;

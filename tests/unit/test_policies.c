@@ -187,7 +187,8 @@ static void step(struct host *h, const struct mix *m)
     }
 }
 
-static void work(const struct policy_ops *ops, const struct mix *m, unsigned steps, uint32_t handles)
+static void work(const struct policy_ops *ops, const struct mix *m, unsigned steps,
+                 uint32_t handles)
 {
     struct host *h = malloc(sizeof(*h));
 
@@ -249,8 +250,9 @@ static void dead_entries_are_bounded(void **state)
 /* Every row is found by its name, and has all its functions; so is each of Redis's names. */
 static void all_rows_are_complete(void **state)
 {
-    static const char *const redis[] = {"allkeys-lru",  "allkeys-lfu",     "allkeys-random", "noeviction",
-                                        "volatile-lru", "volatile-random", "volatile-lfu",   "volatile-ttl"};
+    static const char *const redis[] = {"allkeys-lru",  "allkeys-lfu",  "allkeys-random",
+                                        "noeviction",   "volatile-lru", "volatile-random",
+                                        "volatile-lfu", "volatile-ttl"};
 
     (void)state;
     for (unsigned i = 0; policy_at(i); i++) {

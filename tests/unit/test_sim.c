@@ -40,7 +40,8 @@ static void counts_by_hand(void **state)
     struct sim_result r;
 
     (void)state;
-    r = run(&t, "lru", 3, true); /* a b c miss; a b c hit; d takes a; a takes b, b takes c; d hits */
+    r = run(&t, "lru", 3,
+            true); /* a b c miss; a b c hit; d takes a; a takes b, b takes c; d hits */
     assert_int_equal(r.misses, 6);
     assert_int_equal(r.requests, 10);
     assert_int_equal(r.items, 3);
@@ -97,18 +98,10 @@ static void misses_are_pinned(void **state)
         const char *policy;
         uint64_t objects, bytes; /* misses */
     } pinned[] = {
-        {"s3fifo", 52970, 53984},
-        {"lru", 61461, 62388},
-        {"slru", 53786, 53750},
-        {"lfu", 54980, 55874},
-        {"fifo", 68631, 69448},
-        {"clock", 59767, 60700},
-        {"random", 70429, 71228},
-        {"sieve", 52419, 52413},
-        {"tinylfu", 52222, 52741},
-        {"arc", 53617, 54630},
-        {"2q", 56086, 56933},
-        {"gdsf", 54980, 50196},
+        {"s3fifo", 52970, 53984}, {"lru", 61461, 62388},   {"slru", 53786, 53750},
+        {"lfu", 54980, 55874},    {"fifo", 68631, 69448},  {"clock", 59767, 60700},
+        {"random", 70429, 71228}, {"sieve", 52419, 52413}, {"tinylfu", 52222, 52741},
+        {"arc", 53617, 54630},    {"2q", 56086, 56933},    {"gdsf", 54980, 50196},
         {"ttl", 68631, 69448},
     };
     struct sim_trace t = made_trace();

@@ -27,12 +27,11 @@ static struct key key_of(struct store *st, const char *text, uint8_t db)
     return (struct key){.p = text, .len = len, .db = db, .hash = store_hash(st, text, len)};
 }
 
-static enum status put(struct store *st, const char *text, uint8_t db, uint32_t vlen, int64_t expiry,
-                       int64_t now)
+static enum status put(struct store *st, const char *text, uint8_t db, uint32_t vlen,
+                       int64_t expiry, int64_t now)
 {
     struct key k = key_of(st, text, db);
-    struct item *it =
-        store_item(st, &k, &(struct item_attr){.expiry_ms = expiry}, vlen);
+    struct item *it = store_item(st, &k, &(struct item_attr){.expiry_ms = expiry}, vlen);
     struct shard *s;
     enum status status;
 
@@ -390,11 +389,13 @@ static void every_policy_keeps_the_limit(void **state)
             else if (i % 17 == 0)
                 take(st, name, 1000);
             else
-                assert_int_equal(put(st, name, 0, 20 + (uint32_t)i % 200, i % 5 ? 0 : 5000, 1000), OK);
+                assert_int_equal(put(st, name, 0, 20 + (uint32_t)i % 200, i % 5 ? 0 : 5000, 1000),
+                                 OK);
         }
         store_stats(st, &stats);
         assert_true(stats.evicted > 1000);
-        assert_true(stats.item_bytes + stats.index_bytes + stats.policy_bytes <= (2 << 20) + 64 * 1024);
+        assert_true(stats.item_bytes + stats.index_bytes + stats.policy_bytes <=
+                    (2 << 20) + 64 * 1024);
         assert_true(stats.items > 4000);
         store_flush(st, -1);
         while (store_housekeep(st, 1000, 1000000))
