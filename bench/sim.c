@@ -3,7 +3,7 @@
  * sim.c - millpond-sim: which share of a trace's requests miss under each policy and capacity.
  *
  *     millpond-sim TRACE --policy all --size 0.1%,1%,10% --mode bytes
- *     millpond-sim TRACE --policy lru,s3fifo:threshold=1:ghost=2 --size 64m --csv out.csv --svg out.svg
+ *     millpond-sim TRACE --policy lru,s3fifo:threshold=1:ghost=2 --size 64m --svg out.svg
  *
  * One thread, one run after the other; links lib and policies only.
  */

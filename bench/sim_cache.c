@@ -14,7 +14,8 @@
 /* A handle is the object's number times this, and the number the handle times its inverse. */
 #define SCRAMBLE UINT32_C(0x9E3779B1)
 
-/* An instance of the policy, and the last access of the object that it named last; 0: it has none. */
+/* An instance of the policy, and the last access of the object that it named last; 0: it has none.
+ */
 struct shard {
     struct policy *p;
     uint64_t charged, oldest;

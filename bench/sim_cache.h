@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sim_cache.h - one cache under one policy, fed with a trace: a look-up, and on a miss evictions until the
- * object fits, then its insertion. From an empty cache, every request counted. An object larger than
- * the capacity is never stored. The policies are those of the server, linked, not rebuilt.
+ * sim_cache.h - one cache under one policy, fed with a trace: a look-up, and on a miss evictions
+ * until the object fits, then its insertion. From an empty cache, every request counted. An object
+ * larger than the capacity is never stored. The policies are those of the server, linked, not
+ * rebuilt.
  */
 #pragma once
 #include "bench/sim_trace.h"

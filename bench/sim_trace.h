@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sim_trace.h - a request trace in memory: which object each request asks for, and how large each object
- * is. A trace is text, one request a line, "key_id size [ttl]"; ids are decimal numbers, dense from 0.
- * A name that ends in .xz is read through xz(1).
+ * sim_trace.h - a request trace in memory: which object each request asks for, and how large each
+ * object is. A trace is text, one request a line, "key_id size [ttl]"; ids are decimal numbers,
+ * dense from 0. A name that ends in .xz is read through xz(1).
  */
 #pragma once
 #include <stdbool.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * arc.c - adaptive replacement: an LRU list of items seen once (T1), one of items seen again (T2), and ghosts
- * of what left them (B1, B2). A request for a ghost says which list was too short, and moves the target
- * between them. 24 bytes an item, 6 each ghost; a hit moves links.
- * Source: Megiddo, Modha, "ARC: a self-tuning, low overhead replacement cache", FAST 2003. Sizes stand in
+ * arc.c - adaptive replacement: an LRU list of items seen once (T1), one of items seen again (T2),
+ * and ghosts of what left them (B1, B2). A request for a ghost says which list was too short, and
+ * moves the target between them. 24 bytes an item, 6 each ghost; a hit moves links. Source:
+ * Megiddo, Modha, "ARC: a self-tuning, low overhead replacement cache", FAST 2003. Sizes stand in
  * for counts where they differ.
  */
 #include "policies/ghost.h"
@@ -43,8 +43,8 @@ static void arc_fini(struct policy *p)
     ghost_fini(&arc_of(p)->ghost[AGAIN], p);
 }
 
-/* A ghost of one list was asked for: that list should have been longer, the more so the rarer its ghosts
- * are beside the other's. */
+/* A ghost of one list was asked for: that list should have been longer, the more so the rarer its
+ * ghosts are beside the other's. */
 static void learn(struct policy *p, unsigned which, uint32_t size, double mine, double other)
 {
     struct arc *a = arc_of(p);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * array.h - an array of pointers in pages of 4 KiB, so that it grows without copying them, and shrinks.
+ * array.h - an array of pointers in pages of 4 KiB, so that it grows without copying them, and
+ * shrinks.
  */
 #pragma once
 #include "policies/policy.h"

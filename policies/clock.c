@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * clock.c - FIFO with a second chance: an item that was hit goes round again instead of out. One queue
- * of handles: 4 bytes an item; a hit writes a bit.
- * Source: Corbato, "A paging experiment with the Multics system", MIT Project MAC, 1968.
+ * clock.c - FIFO with a second chance: an item that was hit goes round again instead of out. One
+ * queue of handles: 4 bytes an item; a hit writes a bit. Source: Corbato, "A paging experiment with
+ * the Multics system", MIT Project MAC, 1968.
  */
 #include "policies/queue.h"
 

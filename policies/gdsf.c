@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * gdsf.c - greedy dual size frequency: an item's rank is its hits for each byte, plus the rank of the victim
- * that left last before its last hit. Keeps what gives most hits for its memory: the fewest misses of
- * all where sizes differ, though not the fewest bytes missed. A heap: 24 bytes an item and 8 outside; a
- * hit costs O(log n).
- * Source: Cherkasova, "Improving WWW proxies performance with greedy-dual-size-frequency caching policy",
- * HP Laboratories HPL-98-69R1, 1998.
+ * gdsf.c - greedy dual size frequency: an item's rank is its hits for each byte, plus the rank of
+ * the victim that left last before its last hit. Keeps what gives most hits for its memory: the
+ * fewest misses of all where sizes differ, though not the fewest bytes missed. A heap: 24 bytes an
+ * item and 8 outside; a hit costs O(log n). Source: Cherkasova, "Improving WWW proxies performance
+ * with greedy-dual-size-frequency caching policy", HP Laboratories HPL-98-69R1, 1998.
  */
 #include "policies/heap.h"
 

@@ -109,8 +109,8 @@ static void put_word(struct ghost *g, uint32_t *words, uint32_t word)
     words[at] = word;
 }
 
-/* A larger table. The words know the upper 24 bits of the mixed handle; of a table with fewer than 2^8
- * buckets they do not know enough to find their new place, and are forgotten. */
+/* A larger table. The words know the upper 24 bits of the mixed handle; of a table with fewer than
+ * 2^8 buckets they do not know enough to find their new place, and are forgotten. */
 static void grow(struct ghost *g, struct policy *p, uint32_t buckets)
 {
     uint32_t *words = mem_zalloc_aligned(buckets * BUCKET_BYTES), *old = g->words;

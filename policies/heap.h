@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * heap.h - items by priority: the lowest first, among equals the one that got it first. A binary heap of
- * node pointers: 16 bytes in the item and 8 outside.
+ * heap.h - items by priority: the lowest first, among equals the one that got it first. A binary
+ * heap of node pointers: 16 bytes in the item and 8 outside.
  */
 #pragma once
 #include "policies/array.h"

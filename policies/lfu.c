@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * lfu.c - least frequently used, with ageing: an item's rank is its number of hits since it came plus the
- * rank of the victim that left last before its last hit, so that old fame fades as fast as items are
- * evicted. ageing=0 counts hits alone. A heap: 24 bytes an item and 8 outside; a hit costs O(log n).
- * Source: the ageing: Arlitt et al., "Evaluating content management techniques for web proxy caches",
- * SIGMETRICS PER 27(4), 2000 (LFU with dynamic ageing).
+ * lfu.c - least frequently used, with ageing: an item's rank is its number of hits since it came
+ * plus the rank of the victim that left last before its last hit, so that old fame fades as fast as
+ * items are evicted. ageing=0 counts hits alone. A heap: 24 bytes an item and 8 outside; a hit
+ * costs O(log n). Source: the ageing: Arlitt et al., "Evaluating content management techniques for
+ * web proxy caches", SIGMETRICS PER 27(4), 2000 (LFU with dynamic ageing).
  */
 #include "policies/heap.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * list.h - LRU lists of nodes with two pointers: what lru, slru, 2q, arc and tinylfu are made of. The
- * newest is behind the list's head, the oldest before it.
+ * list.h - LRU lists of nodes with two pointers: what lru, slru, 2q, arc and tinylfu are made of.
+ * The newest is behind the list's head, the oldest before it.
  */
 #pragma once
 #include "policies/policy.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * lru.c - strict least recently used: one list, each hit moves the item to the front. 16 bytes an item;
- * a hit writes up to six pointers in four places, none when the item is the newest already.
- * Source: the textbook list; see e.g. Belady, IBM Systems Journal 5(2), 1966, for the name's first use.
+ * lru.c - strict least recently used: one list, each hit moves the item to the front. 16 bytes an
+ * item; a hit writes up to six pointers in four places, none when the item is the newest already.
+ * Source: the textbook list; see e.g. Belady, IBM Systems Journal 5(2), 1966, for the name's first
+ * use.
  */
 #include "policies/list.h"
 

@@ -97,8 +97,8 @@ enum status queue_push(struct queue *q, struct policy *p, uint32_t handle, struc
     return OK;
 }
 
-/* Drop the oldest entry. A chunk that becomes empty is freed, unless it is the only one: what is appended
- * next finds it. */
+/* Drop the oldest entry. A chunk that becomes empty is freed, unless it is the only one: what is
+ * appended next finds it. */
 static void drop_front(struct queue *q, struct policy *p)
 {
     struct queue_chunk *c = q->oldest;
@@ -129,8 +129,8 @@ static void clear(struct queue *q, struct policy *p)
     q->entries = 0;
 }
 
-/* Has the compaction under way been at the front? Then an entry there stands for an item that has its
- * mark, and should two items share a handle, only one with the mark may go with that entry. */
+/* Has the compaction under way been at the front? Then an entry there stands for an item that has
+ * its mark, and should two items share a handle, only one with the mark may go with that entry. */
 static bool front_was_seen(const struct queue *q)
 {
     return q->next_pass && q->next_pass != q->oldest;
@@ -318,7 +318,8 @@ void queue_take(struct queue *q, struct policy *p)
         clear(q, p);
         return;
     }
-    /* The entry goes from its place: a dead one would come to life in the middle when its item returns. */
+    /* The entry goes from its place: a dead one would come to life in the middle when its item
+     * returns. */
     memmove(&c->handle[at], &c->handle[at + 1], (c->end - at - 1) * sizeof(c->handle[0]));
     c->end--;
     if (at == c->end && !c->newer)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * random.c - any item. An array of all nodes, from which each can be removed: 4 bytes an item and 8 outside;
- * a hit costs nothing. The sequence is the same in each run.
- * Source: none needed. The generator: Marsaglia, "Xorshift RNGs", J. Stat. Software 8(14), 2003.
+ * random.c - any item. An array of all nodes, from which each can be removed: 4 bytes an item and 8
+ * outside; a hit costs nothing. The sequence is the same in each run. Source: none needed. The
+ * generator: Marsaglia, "Xorshift RNGs", J. Stat. Software 8(14), 2003.
  */
 #include "policies/array.h"
 

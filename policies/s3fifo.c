@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * s3fifo.c - three FIFO queues. Newcomers go into `small`; what was hit there often enough moves on into
- * `main`, the rest leaves and is remembered as a ghost; who comes back as a ghost goes straight to main.
- * In main, items go round as long as they are hit. Two queues of handles: 4 bytes an item, and 6 for
- * each ghost once evictions have begun; a hit counts to 3 in the item's header.
- * Source: Yang, Zhang, Qiu, Yue, Rashmi, "FIFO queues are all you need for cache eviction", SOSP 2023.
+ * s3fifo.c - three FIFO queues. Newcomers go into `small`; what was hit there often enough moves on
+ * into `main`, the rest leaves and is remembered as a ghost; who comes back as a ghost goes
+ * straight to main. In main, items go round as long as they are hit. Two queues of handles: 4 bytes
+ * an item, and 6 for each ghost once evictions have begun; a hit counts to 3 in the item's header.
+ * Source: Yang, Zhang, Qiu, Yue, Rashmi, "FIFO queues are all you need for cache eviction", SOSP
+ * 2023.
  */
 #include "policies/ghost.h"
 #include "policies/queue.h"

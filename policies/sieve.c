@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sieve.c - a hand walks the queue from the oldest to the newest and around; what was hit since the hand
- * came by stays where it is, what was not goes. One queue of handles: 4 bytes an item, up to 8
+ * sieve.c - a hand walks the queue from the oldest to the newest and around; what was hit since the
+ * hand came by stays where it is, what was not goes. One queue of handles: 4 bytes an item, up to 8
  * where the hand took much from the middle; a hit writes a bit.
  * Source: Zhang et al., "SIEVE is simpler than LRU", NSDI 2024.
  */

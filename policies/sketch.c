@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* sketch.c - the counters of sketch.h: 16 to a word; each of a handle's four lies in another word. */
+/* sketch.c - the counters of sketch.h: 16 to a word; each of a handle's four lies in another word.
+ */
 #include "policies/sketch.h"
 
 #include "lib/mem.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * slru.c - segmented LRU: four LRU lists of a quarter of the capacity each. Newcomers enter the lowest that
- * has room, else the lowest; a hit lifts into the next one; what overflows a list sinks into the one
- * below; the lowest gives the victim. 24 bytes an item; a hit moves links in several places.
- * Source: Karedla, Love, Wherry, "Caching strategies to improve disk system performance", IEEE Computer
- * 27(3), 1994; four segments: Huang et al., SOSP 2013.
+ * slru.c - segmented LRU: four LRU lists of a quarter of the capacity each. Newcomers enter the
+ * lowest that has room, else the lowest; a hit lifts into the next one; what overflows a list sinks
+ * into the one below; the lowest gives the victim. 24 bytes an item; a hit moves links in several
+ * places. Source: Karedla, Love, Wherry, "Caching strategies to improve disk system performance",
+ * IEEE Computer 27(3), 1994; four segments: Huang et al., SOSP 2013.
  */
 #include "policies/list.h"
 

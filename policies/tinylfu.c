@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tinylfu.c - W-TinyLFU. Newcomers enter a window (LRU). What overflows it must have been seen more often, by
- * the estimate of a count-min sketch, than the next victim of the main region, a segmented LRU of
- * probation (20 %) and protected (80 %); the loser goes. The window's share adapts: it is moved up or
- * down a step after each so many requests, on as long as the hit ratio gains, else back, by ever smaller
- * steps, until the hit ratio jumps and the search begins anew.
- * 24 bytes an item and 8 for the sketch; a hit moves links and counts in four places of the sketch.
- * Source: Einziger, Friedman, Manes, "TinyLFU: a highly efficient cache admission policy", ACM ToS 13(4),
- * 2017; the adaptive window: Einziger, Eytan, Friedman, Manes, "Adaptive software cache management",
- * Middleware 2018.
+ * tinylfu.c - W-TinyLFU. Newcomers enter a window (LRU). What overflows it must have been seen more
+ * often, by the estimate of a count-min sketch, than the next victim of the main region, a
+ * segmented LRU of probation (20 %) and protected (80 %); the loser goes. The window's share
+ * adapts: it is moved up or down a step after each so many requests, on as long as the hit ratio
+ * gains, else back, by ever smaller steps, until the hit ratio jumps and the search begins anew. 24
+ * bytes an item and 8 for the sketch; a hit moves links and counts in four places of the sketch.
+ * Source: Einziger, Friedman, Manes, "TinyLFU: a highly efficient cache admission policy", ACM ToS
+ * 13(4), 2017; the adaptive window: Einziger, Eytan, Friedman, Manes, "Adaptive software cache
+ * management", Middleware 2018.
  */
 #include "policies/list.h"
 #include "policies/sketch.h"
@@ -182,7 +182,8 @@ static struct policy_node *tinylfu_victim(struct policy *p)
     struct entry *candidate = list_oldest(&t->list[WINDOW]), *victim = main_victim(t);
 
     t->full = true;
-    /* A newcomer is in the window already or about to come: is there room for one like the oldest? */
+    /* A newcomer is in the window already or about to come: is there room for one like the oldest?
+     */
     if (victim && candidate && t->list[WINDOW].size + candidate->size <= window_limit(p, t))
         candidate = NULL;
     if (!candidate || !victim)

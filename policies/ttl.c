@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ttl.c - the item that expires soonest goes first; what never expires goes last, oldest first. A heap: 16
- * bytes an item and 8 outside; a hit costs nothing.
- * Source: Redis's volatile-ttl, here exact instead of sampled.
+ * ttl.c - the item that expires soonest goes first; what never expires goes last, oldest first. A
+ * heap: 16 bytes an item and 8 outside; a hit costs nothing. Source: Redis's volatile-ttl, here
+ * exact instead of sampled.
  */
 #include "policies/heap.h"
 

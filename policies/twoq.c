@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * twoq.c - 2Q: newcomers go through a FIFO (A1in) and are remembered when they leave it (A1out, a ghost); who
- * comes back while remembered enters the LRU list of proven items (Am). Hits in A1in do not count: they
- * are often one burst. 24 bytes an item, 6 each ghost; a hit in Am moves links.
- * Source: Johnson, Shasha, "2Q: a low overhead high performance buffer management replacement algorithm",
- * VLDB 1994.
+ * twoq.c - 2Q: newcomers go through a FIFO (A1in) and are remembered when they leave it (A1out, a
+ * ghost); who comes back while remembered enters the LRU list of proven items (Am). Hits in A1in do
+ * not count: they are often one burst. 24 bytes an item, 6 each ghost; a hit in Am moves links.
+ * Source: Johnson, Shasha, "2Q: a low overhead high performance buffer management replacement
+ * algorithm", VLDB 1994.
  */
 #include "policies/ghost.h"
 #include "policies/list.h"

@@ -16,8 +16,8 @@
 
 /* ---- eviction ---- */
 
-/* Stamps wrap, so that ages are compared, not stamps. Another worker's clock may be a little ahead of
- * ours: what it has just touched is new, not ancient. */
+/* Stamps wrap, so that ages are compared, not stamps. Another worker's clock may be a little ahead
+ * of ours: what it has just touched is new, not ancient. */
 static uint32_t age_of(uint32_t stamp, uint32_t now)
 {
     int32_t age = (int32_t)(now - stamp);

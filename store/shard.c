@@ -53,8 +53,8 @@ static struct policy_item entry_of(const struct store *st, struct item *it, uint
                                 .expiry_ms = item_expiry(it)};
 }
 
-/* Shares are shares of what the policy has, once the shard is half full; before that, of what it may come
- * to have. */
+/* Shares are shares of what the policy has, once the shard is half full; before that, of what it
+ * may come to have. */
 void shard_size_policy(struct shard *s)
 {
     uint64_t share = RELAXED_LOAD(&s->store->budget) / s->store->nshards;
@@ -109,8 +109,9 @@ static void order_remove(struct shard *s, const struct policy_item *it, bool evi
     shard_account_policy(s);
 }
 
-/* One item in place of another with the same key, or the same item with another expiry: each may be in the
- * order or not. was: the old one was. how: the policy's replace or move. NO_MEMORY: nothing changed. */
+/* One item in place of another with the same key, or the same item with another expiry: each may be
+ * in the order or not. was: the old one was. how: the policy's replace or move. NO_MEMORY: nothing
+ * changed. */
 typedef void (*order_change_fn)(struct policy *p, const struct policy_item *old,
                                 const struct policy_item *fresh);
 static enum status order_change(struct shard *s, const struct policy_item *old, bool was,
@@ -333,7 +334,8 @@ static struct item *add_fields(struct shard *s, struct table *t, const struct ke
     old = entry_of(st, it, k->hash);
     fresh = entry_of(st, copy, k->hash);
     index_replace(slot_of(s, t, k, it), copy);
-    /* Both have the same expiry, so that they are both in the order or both not: nothing can fail. */
+    /* Both have the same expiry, so that they are both in the order or both not: nothing can fail.
+     */
     if (order_change(s, &old, store_orders(st, it), &fresh, store_orders(st, copy),
                      st->policy->move) != OK)
         UNREACHABLE();

@@ -62,8 +62,9 @@ struct store {
     uint32_t hand; /* shard where the next sweep begins */
     uint64_t cas CACHE_ALIGNED;
     int64_t used CACHE_ALIGNED; /* bytes of items and indexes, as published by the shards */
-    /* what speaks for evicting from each shard, 0: has none; relaxed atomic, may lag. By policy->by_age the
-     * access stamp of its victim, or the bytes in the policy's order, in units of 64 */
+    /* what speaks for evicting from each shard, 0: has none; relaxed atomic, may lag. By
+     * policy->by_age the access stamp of its victim, or the bytes in the policy's order, in units
+     * of 64 */
     uint32_t *claim;
     struct epoch epoch;
 };
@@ -99,8 +100,8 @@ static inline uint32_t access_stamp(int64_t now_ms)
 
 /* The shard's bytes grew (or shrank) by n. */
 void shard_account(struct shard *s, int64_t n);
-/* Take an item out of its table and the policy; the caller frees it (shard_bury) or keeps it. evicted:
- * the policy has just named it. */
+/* Take an item out of its table and the policy; the caller frees it (shard_bury) or keeps it.
+ * evicted: the policy has just named it. */
 void shard_unlink(struct shard *s, struct item *it, uint64_t hash, bool evicted);
 /* Free an item that is linked nowhere once the lock is released. */
 void shard_bury(struct shard *s, struct item *it);
@@ -121,6 +122,6 @@ void shard_expire(struct shard *s, struct item *it, uint64_t hash);
 /* Let go of a table's memory; it must be empty of items. */
 void table_free(struct shard *s, struct table *t);
 
-/* Evict at least `bytes` (and what the store is over its budget), at most max_items. Without any lock
- * held. Returns the number of evicted items. */
+/* Evict at least `bytes` (and what the store is over its budget), at most max_items. Without any
+ * lock held. Returns the number of evicted items. */
 unsigned store_evict(struct store *st, uint64_t bytes, unsigned max_items);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_policies.c - every policy against what it promises to any host, under random work: no item lost, none
- * named twice, no memory kept; and most of them against a naive twin that keeps arrays in order by hand.
+ * test_policies.c - every policy against what it promises to any host, under random work: no item
+ * lost, none named twice, no memory kept; and most of them against a naive twin that keeps arrays
+ * in order by hand.
  */
 #include "policies/policy.h"
 
@@ -59,7 +60,8 @@ static struct policy_node *resolve(void *arg, uint32_t handle, uint8_t mask, uin
     return NULL;
 }
 
-/* A node somewhere else each time. One of a byte has the host's bits set, which the policy must keep. */
+/* A node somewhere else each time. One of a byte has the host's bits set, which the policy must
+ * keep. */
 static struct policy_node *fresh_node(const struct host *h)
 {
     uint8_t *n = malloc(h->ops->node_bytes ? h->ops->node_bytes : 1);

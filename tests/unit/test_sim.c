@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * test_sim.c - the simulator: its rules on traces small enough to count by hand, and pinned counts of misses of
- * each policy on a made trace. Who changes a policy on purpose pins the new counts.
+ * test_sim.c - the simulator: its rules on traces small enough to count by hand, and pinned counts
+ * of misses of each policy on a made trace. Who changes a policy on purpose pins the new counts.
  */
 #include "bench/sim_cache.h"
 
