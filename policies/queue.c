@@ -85,6 +85,11 @@ static void append(struct queue *q, struct queue_chunk *c, uint32_t handle, stru
     *byte = (uint8_t)((*byte & ~POLICY_BITS) | mark | q->number | counter);
 }
 
+enum status queue_reserve(struct queue *q, struct policy *p)
+{
+    return room(q, p) ? OK : NO_MEMORY;
+}
+
 enum status queue_push(struct queue *q, struct policy *p, uint32_t handle, struct policy_node *n,
                        uint8_t counter)
 {

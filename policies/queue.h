@@ -76,6 +76,9 @@ static inline void queue_move(const struct policy_node *old, struct policy_node 
 void queue_init(struct queue *q, unsigned number);
 void queue_fini(struct queue *q, struct policy *p);
 
+/* See to it that the next push does not fail. */
+enum status queue_reserve(struct queue *q, struct policy *p) MUST_USE;
+
 /* Append an item and set its node byte. NO_MEMORY: nothing changed. */
 enum status queue_push(struct queue *q, struct policy *p, uint32_t handle, struct policy_node *n,
                        uint8_t counter) MUST_USE;

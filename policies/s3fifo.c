@@ -7,6 +7,7 @@
  * Source: Yang, Zhang, Qiu, Yue, Rashmi, "FIFO queues are all you need for cache eviction", SOSP
  * 2023.
  */
+#include "lib/check.h"
 #include "policies/ghost.h"
 #include "policies/queue.h"
 
@@ -69,20 +70,18 @@ static void s3fifo_hit(struct policy *p, struct policy_node *n)
         queue_set_counter(n, counter + 1);
 }
 
-/* From small to main. NO_MEMORY: it could not; then it leaves instead. */
+/* From small to main. NO_MEMORY: nothing changed. */
 static enum status promote(struct policy *p, const struct queue_item *it)
 {
     struct s3fifo *s = s3fifo_of(p);
-    struct policy_node *n = it->node;
 
+    if (queue_reserve(&s->queue[MAIN], p) != OK)
+        return NO_MEMORY;
     queue_pop(&s->queue[SMALL], p);
+    CHECK(queue_push(&s->queue[MAIN], p, it->handle, it->node, 0) == OK);
     s->size[SMALL] -= it->size;
-    if (queue_push(&s->queue[MAIN], p, it->handle, n, 0) == OK) {
-        s->size[MAIN] += it->size;
-        return OK;
-    }
-    s->size[SMALL] += it->size;
-    return queue_push(&s->queue[SMALL], p, it->handle, n, 0);
+    s->size[MAIN] += it->size;
+    return OK;
 }
 
 static struct policy_node *s3fifo_victim(struct policy *p)
@@ -102,10 +101,8 @@ static struct policy_node *s3fifo_victim(struct policy *p)
         } else {
             if (!queue_front(&s->queue[SMALL], p, &front))
                 return NULL;
-            if (queue_counter(front.node) < s->threshold)
+            if (queue_counter(front.node) < s->threshold || promote(p, &front) != OK)
                 return front.node;
-            if (promote(p, &front) != OK)
-                return NULL;
         }
     }
 }

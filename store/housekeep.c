@@ -71,25 +71,48 @@ static void evict_item(struct shard *s, struct item *it, uint32_t now)
     shard_unlink(s, it, hash_key(st->seed, item_key(it), item_klen(it)), true);
 }
 
+/* What speaks for evicting from this shard; *victim is set when it had to be asked for. */
+static uint32_t claim_of(struct shard *s, struct item **victim)
+{
+    const struct store *st = s->store;
+    struct policy_node *n;
+
+    *victim = NULL;
+    if (!st->policy->by_age)
+        return size_claim(s->charged);
+    n = st->policy->victim(s->policy);
+    if (!n)
+        return 0;
+    *victim = node_item(st, n);
+    return (*victim)->access | 1;
+}
+
 /* Evict from one shard while more speaks for it than for any other; returns the bytes freed. */
 static uint64_t evict_run(struct shard *s, uint32_t now, uint32_t second, uint64_t want,
                           unsigned *items)
 {
     struct store *st = s->store;
-    struct item *gone[EVICT_RUN];
+    struct item *gone[EVICT_RUN], *it;
     unsigned n = 0;
     uint64_t bytes = 0;
-    uint32_t claim = 0;
+    uint32_t claim;
 
     lock_acquire(&s->lock);
     shard_size_policy(s);
     for (;;) {
-        struct policy_node *node = st->policy->victim(s->policy);
-        struct item *it = node ? node_item(st, node) : NULL;
+        struct policy_node *node;
 
-        claim = !it ? 0 : st->policy->by_age ? it->access | 1 : size_claim(s->charged);
-        if (!it || n == EVICT_RUN || bytes >= want || weight_of(st, claim, now) < second)
+        claim = claim_of(s, &it);
+        if (claim == 0 || n == EVICT_RUN || bytes >= want || weight_of(st, claim, now) < second)
             break;
+        if (!it) {
+            node = st->policy->victim(s->policy);
+            if (!node) {
+                claim = 0;
+                break;
+            }
+            it = node_item(st, node);
+        }
         bytes += item_bytes(it, st->node_bytes);
         evict_item(s, it, now);
         gone[n++] = it;
