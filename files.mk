@@ -45,10 +45,33 @@ proto_files = \
 	proto/resp.h
 
 policies_files = \
+	policies/arc.c \
+	policies/array.c \
+	policies/array.h \
+	policies/clock.c \
+	policies/fifo.c \
+	policies/gdsf.c \
+	policies/ghost.c \
+	policies/ghost.h \
+	policies/heap.c \
+	policies/heap.h \
+	policies/lfu.c \
+	policies/list.h \
 	policies/lru.c \
 	policies/noeviction.c \
 	policies/policy.c \
-	policies/policy.h
+	policies/policy.h \
+	policies/queue.c \
+	policies/queue.h \
+	policies/random.c \
+	policies/s3fifo.c \
+	policies/sieve.c \
+	policies/sketch.c \
+	policies/sketch.h \
+	policies/slru.c \
+	policies/tinylfu.c \
+	policies/ttl.c \
+	policies/twoq.c
 
 store_files = \
 	store/housekeep.c \
@@ -111,7 +134,13 @@ bench_files = \
 	bench/load_report.c \
 	bench/load_report.h \
 	bench/load_worker.c \
-	bench/load_worker.h
+	bench/load_worker.h \
+	bench/sim_cache.c \
+	bench/sim_cache.h \
+	bench/sim_report.c \
+	bench/sim_report.h \
+	bench/sim_trace.c \
+	bench/sim_trace.h
 
 unit_tests = \
 	tests/unit/test_histogram \
@@ -124,6 +153,7 @@ unit_tests = \
 	tests/unit/test_mc_text \
 	tests/unit/test_policies \
 	tests/unit/test_resp \
+	tests/unit/test_sim \
 	tests/unit/test_store
 tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
 tests_unit_test_histogram_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
@@ -145,6 +175,8 @@ tests_unit_test_policies_SOURCES = tests/unit/test_policies.c
 tests_unit_test_policies_LDADD = $(LINK_policies) $(CMOCKA_LIBS)
 tests_unit_test_resp_SOURCES = tests/unit/test_resp.c
 tests_unit_test_resp_LDADD = $(LINK_proto) $(CMOCKA_LIBS)
+tests_unit_test_sim_SOURCES = tests/unit/test_sim.c
+tests_unit_test_sim_LDADD = $(LINK_bench) $(CMOCKA_LIBS)
 tests_unit_test_store_SOURCES = tests/unit/test_store.c
 tests_unit_test_store_LDADD = $(LINK_store) $(CMOCKA_LIBS)
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * lru.c - strict least recently used. A circular doubly linked list through a sentinel: the newest
- * is sentinel.next, the victim is sentinel.prev. 16 bytes an item; a hit writes up to six pointers
- * in four places, none when the item is the newest already.
+ * lru.c - strict least recently used: one list, each hit moves the item to the front. 16 bytes an item;
+ * a hit writes up to six pointers in four places, none when the item is the newest already.
  * Source: the textbook list; see e.g. Belady, IBM Systems Journal 5(2), 1966, for the name's first use.
  */
-#include "policies/policy.h"
+#include "policies/list.h"
 
-struct link {
-    struct link *prev, *next;
+struct lru {
+    struct policy base;
+    struct link head;
 };
 
-static struct link *sentinel(struct policy *p)
+static struct link *head_of(struct policy *p)
 {
-    return (struct link *)p;
+    return &((struct lru *)p)->head;
 }
 
 static struct link *link_of(struct policy_node *n)
@@ -21,77 +21,68 @@ static struct link *link_of(struct policy_node *n)
     return (struct link *)n;
 }
 
-static void push_front(struct link *s, struct link *l)
+static void lru_init(struct policy *p, const double *param)
 {
-    l->prev = s;
-    l->next = s->next;
-    s->next->prev = l;
-    s->next = l;
+    (void)param;
+    link_init(head_of(p));
 }
 
-static void unlink_node(struct link *l)
+static void lru_fini(struct policy *p)
 {
-    l->prev->next = l->next;
-    l->next->prev = l->prev;
+    (void)p;
 }
 
-static void lru_init(struct policy *p)
+static enum status lru_insert(struct policy *p, const struct policy_item *it)
 {
-    struct link *s = sentinel(p);
-
-    s->prev = s->next = s;
-}
-
-static void lru_insert(struct policy *p, struct policy_node *n)
-{
-    push_front(sentinel(p), link_of(n));
+    link_push(head_of(p), link_of(it->node));
+    return OK;
 }
 
 static void lru_hit(struct policy *p, struct policy_node *n)
 {
-    struct link *s = sentinel(p), *l = link_of(n);
+    struct link *head = head_of(p), *l = link_of(n);
 
-    if (s->next == l)
+    if (head->next == l)
         return;
-    unlink_node(l);
-    push_front(s, l);
+    link_cut(l);
+    link_push(head, l);
 }
 
 static struct policy_node *lru_victim(struct policy *p)
 {
-    struct link *s = sentinel(p);
+    struct link *head = head_of(p);
 
-    return s->prev == s ? NULL : (struct policy_node *)s->prev;
+    return head->prev == head ? NULL : (struct policy_node *)head->prev;
 }
 
-static void lru_remove(struct policy *p, struct policy_node *n)
+static void lru_remove(struct policy *p, const struct policy_item *it, bool evicted)
 {
     (void)p;
-    unlink_node(link_of(n));
+    (void)evicted;
+    link_cut(link_of(it->node));
 }
 
-static void lru_replace(struct policy *p, struct policy_node *old, struct policy_node *fresh)
+static void lru_move(struct policy *p, const struct policy_item *old,
+                     const struct policy_item *fresh)
 {
-    lru_remove(p, old);
-    lru_insert(p, fresh);
-}
-
-static void lru_move(struct policy *p, struct policy_node *old, struct policy_node *fresh)
-{
-    struct link *l = link_of(fresh);
-
     (void)p;
-    *l = *link_of(old);
-    l->prev->next = l;
-    l->next->prev = l;
+    link_move(link_of(old->node), link_of(fresh->node));
+}
+
+static void lru_replace(struct policy *p, const struct policy_item *old,
+                        const struct policy_item *fresh)
+{
+    lru_move(p, old, fresh);
+    lru_hit(p, fresh->node);
 }
 
 const struct policy_ops policy_lru = {
     .name = "lru",
     .node_bytes = sizeof(struct link),
-    .state_bytes = sizeof(struct link),
-    .evicts = 1,
+    .state_bytes = sizeof(struct lru),
+    .evicts = true,
     .init = lru_init,
+    .fini = lru_fini,
     .insert = lru_insert,
     .hit = lru_hit,
     .victim = lru_victim,

@@ -2,22 +2,28 @@
 /* noeviction.c - keeps no order and names no victim. No bytes an item, no cost a hit. */
 #include "policies/policy.h"
 
-static void no_state(struct policy *p)
+static void no_init(struct policy *p, const double *param)
+{
+    (void)p;
+    (void)param;
+}
+
+static void no_fini(struct policy *p)
 {
     (void)p;
 }
 
-static void no_node(struct policy *p, struct policy_node *n)
+static enum status no_insert(struct policy *p, const struct policy_item *it)
+{
+    (void)p;
+    (void)it;
+    return OK;
+}
+
+static void no_hit(struct policy *p, struct policy_node *n)
 {
     (void)p;
     (void)n;
-}
-
-static void no_nodes(struct policy *p, struct policy_node *old, struct policy_node *fresh)
-{
-    (void)p;
-    (void)old;
-    (void)fresh;
 }
 
 static struct policy_node *no_victim(struct policy *p)
@@ -26,16 +32,31 @@ static struct policy_node *no_victim(struct policy *p)
     return NULL;
 }
 
+static void no_remove(struct policy *p, const struct policy_item *it, bool evicted)
+{
+    (void)p;
+    (void)it;
+    (void)evicted;
+}
+
+static void no_move(struct policy *p, const struct policy_item *old,
+                    const struct policy_item *fresh)
+{
+    (void)p;
+    (void)old;
+    (void)fresh;
+}
+
 const struct policy_ops policy_noeviction = {
     .name = "noeviction",
-    .node_bytes = 0,
-    .state_bytes = 0,
-    .evicts = 0,
-    .init = no_state,
-    .insert = no_node,
-    .hit = no_node,
+    .state_bytes = sizeof(struct policy),
+    .evicts = false,
+    .init = no_init,
+    .fini = no_fini,
+    .insert = no_insert,
+    .hit = no_hit,
     .victim = no_victim,
-    .remove = no_node,
-    .replace = no_nodes,
-    .move = no_nodes,
+    .remove = no_remove,
+    .replace = no_move,
+    .move = no_move,
 };

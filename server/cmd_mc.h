@@ -37,10 +37,10 @@ int64_t mc_expiry_ms(const struct worker *w, int32_t exptime);
 /* The policy sees a use, but nobody read the item. */
 static inline void mc_bump(struct shard *s, struct item *it, int64_t now_ms)
 {
-    uint8_t marks = it->marks;
+    uint8_t fetched = it->marks & ITEM_FETCHED;
 
     shard_hit(s, it, now_ms);
-    it->marks = marks;
+    it->marks = (uint8_t)((it->marks & ~ITEM_FETCHED) | fetched);
 }
 
 /* A value on its way into a reply: copied at p while the lock is held when it is small, else shared and

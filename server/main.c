@@ -136,7 +136,9 @@ static unsigned choose_threads(const struct config *c)
 static enum status make_store(struct server *s)
 {
     const char *name = s->config->disable_evictions ? "noeviction" : s->config->maxmemory_policy;
-    struct store_options o = {.policy = policy_by_name(name),
+    struct policy_choice choice = policy_choose(name);
+    struct store_options o = {.policy = choice.ops,
+                              .volatile_only = choice.volatile_only,
                               .seed = hash_random_seed(),
                               .limit_bytes = (size_t)s->config->maxmemory,
                               .threads = s->nworkers};

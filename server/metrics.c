@@ -41,6 +41,7 @@ static void add_store(const struct server *s, uint64_t values[METRICS])
     values[METRIC_limit_maxbytes] = st.limit_bytes;
     values[METRIC_bytes] = st.item_bytes;
     values[METRIC_index_bytes] = st.index_bytes;
+    values[METRIC_policy_bytes] = st.policy_bytes;
     values[METRIC_budget_bytes] = st.budget_bytes;
     values[METRIC_curr_items] = st.items;
     values[METRIC_total_items] = st.items_total;

@@ -61,7 +61,7 @@ static void evict_item(struct shard *s, struct item *it, uint32_t now)
     if (!(it->marks & ITEM_FETCHED))
         s->evicted_unfetched++;
     RELAXED_STORE(&st->evicted_age_ms, (int64_t)age_of(it->access, now) << ITEM_ACCESS_SHIFT);
-    shard_unlink(s, it, hash_key(st->seed, item_key(it), item_klen(it)));
+    shard_unlink(s, it, hash_key(st->seed, item_key(it), item_klen(it)), true);
 }
 
 /* Evict from one shard while its victims are the oldest around; returns the bytes freed. */
@@ -75,6 +75,7 @@ static uint64_t evict_run(struct shard *s, uint32_t now, uint32_t second_age, ui
     uint32_t stamp = 0;
 
     lock_acquire(&s->lock);
+    shard_size_policy(s);
     for (;;) {
         struct policy_node *node = st->policy->victim(s->policy);
         struct item *it = node ? node_item(st, node) : NULL;
@@ -87,6 +88,7 @@ static uint64_t evict_run(struct shard *s, uint32_t now, uint32_t second_age, ui
         gone[n++] = it;
     }
     RELAXED_STORE(&st->oldest[s->number], stamp);
+    shard_account_policy(s);
     lock_release(&s->lock);
     for (unsigned i = 0; i < n; i++)
         item_put(gone[i], st->node_bytes);
@@ -163,7 +165,7 @@ static bool bury_some(struct shard *s)
         if (harvest_buckets(t, &h))
             t->sweep = 0;
         for (unsigned i = 0; i < h.n; i++)
-            shard_unlink(s, h.items[i], item_hash(st, h.items[i]));
+            shard_unlink(s, h.items[i], item_hash(st, h.items[i]), false);
         if (t->ix.items == 0) {
             RELAXED_STORE(&s->dying, t->next);
             table_free(s, t);
@@ -200,7 +202,7 @@ static bool sweep_some(struct shard *s, int64_t now_ms)
         s->expired++;
         if (!(h.items[i]->marks & ITEM_FETCHED))
             s->expired_unfetched++;
-        shard_unlink(s, h.items[i], item_hash(st, h.items[i]));
+        shard_unlink(s, h.items[i], item_hash(st, h.items[i]), false);
     }
     lock_release(&s->lock);
     for (unsigned i = 0; i < h.n; i++)

@@ -385,6 +385,36 @@ void index_visit(const struct index *ix, uint32_t bucket, index_visit_fn fn, voi
     }
 }
 
+static struct item *resolve_in(const struct index *ix, uint32_t bucket, uint64_t tag,
+                               index_match_fn match, const void *arg)
+{
+    uint64_t *slots = bucket_at(ix, bucket)->slot;
+    unsigned n = INDEX_SLOTS;
+
+    do {
+        for (unsigned i = 0; i < n; i++)
+            if (slots[i] >> TAG_SHIFT == tag && match(arg, item_of(slots[i])))
+                return item_of(slots[i]);
+        slots = next_run(slots, n);
+        n = NODE_SLOTS;
+    } while (slots);
+    return NULL;
+}
+
+struct item *index_resolve(const struct index *ix, uint32_t handle, index_match_fn match,
+                           const void *arg)
+{
+    uint64_t tag = (uint64_t)(handle >> INDEX_HANDLE_BUCKET_BITS) << 1 | 1;
+    uint32_t low = handle & ((1u << INDEX_HANDLE_BUCKET_BITS) - 1);
+    struct item *it = NULL;
+
+    if (ix->buckets <= 1u << INDEX_HANDLE_BUCKET_BITS)
+        return resolve_in(ix, bucket_number(low, ix->buckets), tag, match, arg);
+    for (uint32_t b = low; b < ix->buckets && !it; b += 1u << INDEX_HANDLE_BUCKET_BITS)
+        it = resolve_in(ix, b, tag, match, arg);
+    return it;
+}
+
 static uint32_t reverse32(uint32_t v)
 {
     v = (v >> 1 & 0x55555555) | (v & 0x55555555) << 1;

@@ -62,6 +62,21 @@ void index_replace(uint64_t *slot, struct item *it);
 /* Remove the item that is in the table under this hash; false when this very item is not there. */
 bool index_remove(struct index *ix, uint64_t hash, const struct item *it);
 
+/* 32 bits of a hash by which index_resolve finds an item again: bits of the tag and the lowest ones of the
+ * bucket's number. Not unique. */
+#define INDEX_HANDLE_BUCKET_BITS 17
+static inline uint32_t index_handle(uint64_t hash)
+{
+    return (uint32_t)(hash >> 49 << INDEX_HANDLE_BUCKET_BITS) |
+           ((uint32_t)hash & ((1u << INDEX_HANDLE_BUCKET_BITS) - 1));
+}
+
+/* The first item with this handle that `match` accepts, or NULL. Looks at one bucket, at more in a table
+ * of more than 2^INDEX_HANDLE_BUCKET_BITS. */
+typedef bool (*index_match_fn)(const void *arg, const struct item *it);
+struct item *index_resolve(const struct index *ix, uint32_t handle, index_match_fn match,
+                           const void *arg);
+
 /* Call fn for each item of a bucket. fn may not change the table. */
 typedef void (*index_visit_fn)(void *arg, struct item *it);
 void index_visit(const struct index *ix, uint32_t bucket, index_visit_fn fn, void *arg);

@@ -45,12 +45,13 @@ enum item_type {
     ITEM_STRING = 0,
 };
 
-/* What memcached's meta commands know of an item, and one bit that says it was read. */
+/* What memcached's meta commands know of an item, and one bit that says it was read. The low four bits of
+ * the byte are the policy's, when its node is a byte (POLICY_BITS in policies/policy.h). */
 enum item_mark {
-    ITEM_FETCHED = 1,    /* hit since it was stored */
-    ITEM_STALE = 2,      /* invalidated by md I; the next reader wins the recache */
-    ITEM_WIN_SENT = 4,   /* somebody has won already */
-    ITEM_KEY_BINARY = 8, /* its key came in base64 and is given back so */
+    ITEM_FETCHED = 16,     /* hit since it was stored */
+    ITEM_STALE = 32,       /* invalidated by md I; the next reader wins the recache */
+    ITEM_WIN_SENT = 64,    /* somebody has won already */
+    ITEM_KEY_BINARY = 128, /* its key came in base64 and is given back so */
 };
 
 struct item {
@@ -58,8 +59,9 @@ struct item {
     uint8_t klen;   /* 255: see ITEM_KLEN */
     uint8_t fields; /* ITEM_ bits */
     uint8_t type : 4, db : 4;
-    uint8_t marks;   /* enum item_mark */
-    uint32_t access; /* time of the last access, in ITEM_ACCESS_MS; wraps after 2 years */
+    uint8_t marks; /* enum item_mark, and POLICY_BITS */
+    uint32_t
+        access; /* time of the last access, in ITEM_ACCESS_MS of cache time; wraps after 2 years */
 };
 
 #define ITEM_ACCESS_SHIFT 4

@@ -39,7 +39,9 @@ struct shard {
     struct item *dead[SHARD_DEAD];
     struct table *dying; /* the head is also read without the lock, as a hint */
     uint64_t items_total, evicted, evicted_unfetched, expired, expired_unfetched;
-    struct policy *policy; /* its state, in memory of its own */
+    struct policy *policy;  /* its state, in memory of its own */
+    uint64_t policy_memory; /* of policy->memory, what has been accounted */
+    uint64_t charged;       /* bytes of the items that are in the policy's order */
 };
 
 struct store {
@@ -49,6 +51,8 @@ struct store {
     uint32_t nshards, shard_mask;
     uint64_t seed;
     uint16_t node_bytes;
+    int16_t node_offset; /* from the item to the policy's node */
+    bool volatile_only;  /* items without an expiry are not in the policy's order */
     /* relaxed atomic */
     uint64_t limit;
     uint64_t budget CACHE_ALIGNED; /* for items and index; UINT64_MAX without a limit */
@@ -70,12 +74,12 @@ static inline struct shard *shard_at(struct store *st, uint64_t hash)
 
 static inline struct policy_node *item_node(const struct store *st, struct item *it)
 {
-    return (struct policy_node *)((char *)it - st->node_bytes);
+    return (struct policy_node *)((char *)it + st->node_offset);
 }
 
 static inline struct item *node_item(const struct store *st, struct policy_node *n)
 {
-    return (struct item *)((char *)n + st->node_bytes);
+    return (struct item *)((char *)n - st->node_offset);
 }
 
 /* An access stamp of cache time; never 0. */
@@ -88,11 +92,23 @@ static inline uint32_t access_stamp(int64_t now_ms)
 
 /* The shard's bytes grew (or shrank) by n. */
 void shard_account(struct shard *s, int64_t n);
-/* Take an item out of its table and the policy; the caller frees it (shard_bury) or keeps it. False: it
- * is in no table, which cannot be. */
-void shard_unlink(struct shard *s, struct item *it, uint64_t hash);
+/* Take an item out of its table and the policy; the caller frees it (shard_bury) or keeps it. evicted:
+ * the policy has just named it. */
+void shard_unlink(struct shard *s, struct item *it, uint64_t hash, bool evicted);
 /* Free an item that is linked nowhere once the lock is released. */
 void shard_bury(struct shard *s, struct item *it);
+/* Is this item in the policy's order? */
+static inline bool store_orders(const struct store *st, const struct item *it)
+{
+    return !st->volatile_only || item_expiry(it) != 0;
+}
+/* The host's part of the policy: the item behind a handle. arg: the shard. */
+struct policy_node *shard_resolve(void *arg, uint32_t handle, uint8_t mask, uint8_t bits,
+                                  uint32_t *size);
+/* Tell the policy how much room there is. */
+void shard_size_policy(struct shard *s);
+/* Account what the policy has allocated or freed. */
+void shard_account_policy(struct shard *s);
 /* Count and remove an item whose time has come. */
 void shard_expire(struct shard *s, struct item *it, uint64_t hash);
 /* Let go of a table's memory; it must be empty of items. */

@@ -23,16 +23,13 @@ static unsigned choose_shards(const struct store_options *o)
 
 static bool shard_init(struct shard *s, struct store *st, uint32_t number)
 {
-    size_t bytes = st->policy->state_bytes ? st->policy->state_bytes : 1;
+    struct policy_host host = {.resolve = shard_resolve, .arg = s};
 
     s->store = st;
     s->number = number;
     lock_init(&s->lock, LOCK_SHARD);
-    s->policy = mem_zalloc_aligned(bytes);
-    if (!s->policy)
-        return false;
-    st->policy->init(s->policy);
-    return true;
+    s->policy = policy_new(st->policy, &host, NULL);
+    return s->policy != NULL;
 }
 
 struct store *store_new(const struct store_options *o)
@@ -45,6 +42,9 @@ struct store *store_new(const struct store_options *o)
         return NULL;
     st->policy = o->policy;
     st->node_bytes = o->policy->node_bytes;
+    st->node_offset =
+        st->node_bytes ? (int16_t)-st->node_bytes : (int16_t)offsetof(struct item, marks);
+    st->volatile_only = o->volatile_only;
     st->seed = o->seed;
     st->nshards = n;
     st->shard_mask = n - 1;
@@ -93,7 +93,7 @@ void store_free(struct store *st)
             s->dying = t->next;
             drop_table(s, t);
         }
-        free(s->policy);
+        policy_free(st->policy, s->policy);
     }
     epoch_fini(&st->epoch);
     free(st->shards);
@@ -207,14 +207,17 @@ void store_unlock_keys(struct shard_set *set)
 
 /* ---- items ---- */
 
-/* Room for n more bytes, by the limit of a store that does not evict. */
-static bool has_room(const struct store *st, size_t n)
+/* Room for n more bytes, by the limit of a store that does not evict, or not everything. */
+static bool has_room(struct store *st, size_t n)
 {
     uint64_t budget = RELAXED_LOAD(&st->budget);
 
     if (UNLIKELY(n > budget))
         return false;
-    return st->policy->evicts || RELAXED_LOAD(&st->used) + (int64_t)n <= (int64_t)budget;
+    if (LIKELY(st->policy->evicts && !st->volatile_only))
+        return true;
+    return RELAXED_LOAD(&st->used) + (int64_t)n <= (int64_t)budget ||
+           (st->policy->evicts && store_make_room(st, n));
 }
 
 struct item *store_item(struct store *st, const struct key *k, const struct item_attr *attr,
@@ -426,6 +429,7 @@ static void add_shard(struct shard *s, struct store_stats *out)
         }
     for (struct table *t = s->dying; t; t = t->next)
         out->index_bytes += t->ix.bytes;
+    out->policy_bytes += s->policy_memory;
     out->items_total += s->items_total;
     out->item_bytes += s->bytes;
     out->evicted += s->evicted;

@@ -31,6 +31,7 @@ struct shard;
 
 struct store_options {
     const struct policy_ops *policy;
+    bool volatile_only; /* evict only items that expire */
     uint64_t seed;      /* of every hash; see hash_random_seed() */
     size_t limit_bytes; /* for the whole process; 0: none */
     unsigned shards;    /* a power of two; 0: chosen from threads and limit */
@@ -51,6 +52,7 @@ struct store_stats {
     uint64_t items_total; /* ever stored */
     uint64_t item_bytes;  /* from the allocator */
     uint64_t index_bytes;
+    uint64_t policy_bytes; /* of the policy, beyond what it has in the items */
     uint64_t evicted;
     uint64_t evicted_unfetched;
     uint64_t expired;

@@ -43,6 +43,7 @@ METRIC(limit_maxbytes, GAUGE, STORE, "bytes", "limit_maxbytes", "Memory", "maxme
 METRIC(threads, GAUGE, SERVER, "", "threads", "Server", "worker_threads", "worker threads")
 METRIC(bytes, GAUGE, STORE, "bytes", "bytes", "Memory", "used_memory_dataset", "memory of items, allocator slack included")
 METRIC(index_bytes, GAUGE, STORE, "bytes", "hash_bytes", "Memory", "used_memory_index", "memory of the index")
+METRIC(policy_bytes, GAUGE, STORE, "bytes", "policy_bytes", "Memory", "used_memory_policy", "memory of the eviction policy beyond the items: queues, ghosts, sketches")
 METRIC(resident_bytes, GAUGE, SERVER, "bytes", "rss", "Memory", "used_memory_rss", "resident memory of the process")
 METRIC(budget_bytes, GAUGE, STORE, "bytes", "", "Memory", "item_memory_budget", "what the limit leaves for items and index")
 METRIC(curr_items, GAUGE, STORE, "", "curr_items", "", "", "items in the cache")

@@ -358,6 +358,93 @@ static void scan_covers_all_shards(void **state)
     store_free(st);
 }
 
+static void take(struct store *st, const char *text, int64_t now)
+{
+    struct key k = key_of(st, text, 0);
+    struct shard *s = store_lock(st, k.hash);
+    struct item *it = shard_find(s, &k, now);
+
+    if (it)
+        shard_remove(s, &k, it);
+    store_unlock(s);
+}
+
+/* Under every policy: the limit holds, what is evicted can be stored again, and a flush leaves nothing. */
+static void every_policy_keeps_the_limit(void **state)
+{
+    char name[32];
+
+    (void)state;
+    for (unsigned p = 0; policy_at(p); p++) {
+        struct store *st;
+        struct store_stats stats;
+
+        if (!policy_at(p)->evicts)
+            continue;
+        st = make_store(policy_at(p)->name, 2 << 20, 2);
+        for (int i = 0; i < 60000; i++) {
+            snprintf(name, sizeof(name), "key:%d", i * 7 % 20000);
+            if (i % 3 == 0)
+                has(st, name, 0, 1000);
+            else if (i % 17 == 0)
+                take(st, name, 1000);
+            else
+                assert_int_equal(put(st, name, 0, 20 + (uint32_t)i % 200, i % 5 ? 0 : 5000, 1000),
+                                 OK);
+        }
+        store_stats(st, &stats);
+        assert_true(stats.evicted > 1000);
+        assert_true(stats.item_bytes + stats.index_bytes + stats.policy_bytes <= (2 << 20) + 4096);
+        assert_true(stats.items > 4000);
+        store_flush(st, -1);
+        while (store_housekeep(st, 1000, 1000000))
+            ;
+        store_stats(st, &stats);
+        assert_int_equal(stats.item_bytes, 0);
+        assert_true(stats.policy_bytes <= 256 * 1024);
+        store_free(st);
+    }
+}
+
+/* volatile-*: what does not expire stays, and when only that is left, stores are refused. */
+static void volatile_policies_spare_the_lasting(void **state)
+{
+    static const char *const names[] = {"s3fifo", "lru", "random", "ttl"};
+    char name[32];
+
+    (void)state;
+    for (unsigned p = 0; p < 4; p++) {
+        struct store *st = store_new(&(struct store_options){.policy = policy_by_name(names[p]),
+                                                             .volatile_only = true,
+                                                             .seed = 5,
+                                                             .limit_bytes = 1 << 20,
+                                                             .shards = 1});
+        struct store_stats stats;
+        int refused = 0;
+
+        assert_non_null(st);
+        for (int i = 0; i < 20000; i++) {
+            snprintf(name, sizeof(name), "fleeting:%d", i);
+            assert_int_equal(put(st, name, 0, 100, 5000, 1000), OK);
+            snprintf(name, sizeof(name), "lasting:%d", i);
+            if (i < 2000)
+                assert_int_equal(put(st, name, 0, 100, 0, 1000), OK);
+        }
+        for (int i = 0; i < 2000; i++) {
+            snprintf(name, sizeof(name), "lasting:%d", i);
+            assert_true(has(st, name, 0, 1000));
+        }
+        store_stats(st, &stats);
+        assert_true(stats.evicted > 10000);
+        for (int i = 2000; i < 10000; i++) {
+            snprintf(name, sizeof(name), "lasting:%d", i);
+            refused += put(st, name, 0, 100, 0, 1000) != OK;
+        }
+        assert_true(refused > 1000);
+        store_free(st);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +462,8 @@ int main(void)
         cmocka_unit_test(delayed_flush_takes_what_exists_then),
         cmocka_unit_test(locks_of_many_keys_are_one_section),
         cmocka_unit_test(scan_covers_all_shards),
+        cmocka_unit_test(every_policy_keeps_the_limit),
+        cmocka_unit_test(volatile_policies_spare_the_lasting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
