@@ -449,7 +449,9 @@ enum status mc_parse(const char *buf, size_t len, const struct proto_limits *lim
         if (memcmp(buf, "set ", 4) == 0 && LIKELY(parse_set(buf, end, limits, pool, r, used)))
             return OK;
     }
-    st = split_line(buf, end, pool, &l);
+    /* A long line that comes slowly is only searched for its end with every piece, not split anew. */
+    st = UNLIKELY(len > MC_LINE_MAX) && !memchr(buf, '\n', len) ? MORE
+                                                                : split_line(buf, end, pool, &l);
     *r = (struct request){.argv = pool->args + pool->used};
     if (UNLIKELY(st != OK)) {
         if (len > MC_LINE_MAX && line_is_too_long(buf, len)) {

@@ -6,8 +6,8 @@
 build_packages="gcc libc6-dev make autoconf automake pkg-config libev-dev libjemalloc-dev libssl-dev
     libxxhash-dev"
 test_packages="libcmocka-dev memcached redis-server redis-tools libmemcached-tools python3
-    python3-pymemcache python3-pylibmc python3-redis valgrind"
-ci_packages="clang libclang-rt-14-dev llvm clang-format cppcheck"
+    python3-pymemcache python3-pylibmc python3-redis"
+ci_packages="valgrind clang libclang-rt-14-dev llvm clang-format cppcheck"
 
 # --- packages -----------------------------------------------------------------------------------
 

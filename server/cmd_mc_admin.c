@@ -59,9 +59,11 @@ static void stats_general(struct worker *w)
 static void stat_option(struct worker *w, const char *name, enum option_id id)
 {
     char text[1024];
-    size_t n = config_text(w->config, id, text, sizeof(text));
+    struct slice value = slice_of(text, config_text(w->config, id, text, sizeof(text)));
 
-    out_printf(&w->out, "STAT %s %.*s\r\n", name, (int)n, n ? text : "NULL");
+    if (value.len == 0)
+        value = SLICE_LIT("NULL");
+    out_printf(&w->out, "STAT %s %.*s\r\n", name, (int)value.len, value.p);
 }
 
 static int verbosity_now(void)

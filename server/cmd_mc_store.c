@@ -368,8 +368,18 @@ static bool is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Does the text end within a number, not behind one? */
+static bool ends_in_digits(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (is_blank(s.p[i]) || s.p[i] == '\0')
+            return false;
+    return true;
+}
+
 /* The item's value as a number; false: it is none. Only its start is looked at, which lies in the first
- * piece: behind the number and a blank there may be anything. */
+ * piece: behind the number and a blank there may be anything. A number that goes on where the look ends,
+ * by its many leading zeros, is taken for none. */
 static bool value_number(const struct worker *w, const struct item *it, uint64_t *out)
 {
     struct slice part[2], s;
@@ -381,9 +391,8 @@ static bool value_number(const struct worker *w, const struct item *it, uint64_t
         blanks++;
     s = slice_of(s.p + blanks, s.len - blanks);
     if (s.len > NUMBER_BYTES_MAX)
-        s.len =
-            NUMBER_BYTES_MAX; /* a number of more digits does not fit 64 bits, save by leading zeros */
-    return mc_u64(s, out);
+        s.len = NUMBER_BYTES_MAX;
+    return mc_u64(s, out) && (blanks + s.len == it->vlen || !ends_in_digits(s));
 }
 
 static uint64_t counted(const struct mc_count *op, uint64_t v)

@@ -295,9 +295,10 @@ void cmd_resp_pexpiretime(struct worker *w, struct conn *c, struct request *r)
 
 /* ---- listing ---- */
 
-/* Keys as bulk strings, one behind the other. */
+/* Keys as bulk strings, one behind the other. Those of a bucket are gathered aside, because the list of
+ * all may be long, and then takes long to grow: not under a shard's lock. */
 struct listing {
-    struct text text;
+    struct text text, bucket;
     size_t keys, visited;
     struct slice pattern; /* .p == NULL: all */
     bool nothing;         /* a type that no value has */
@@ -313,14 +314,33 @@ static void list_key(void *arg, struct item *it)
     l->visited++;
     if (l->nothing || (l->pattern.p && !glob_match(l->pattern, key, false)))
         return;
-    if (!text_reserve(&l->text, sizeof(head) + key.len + 2))
-        return;
     n = 1 + num_format_u64(head + 1, key.len);
     memcpy(head + n, "\r\n", 2);
-    text_append(&l->text, head, n + 2);
-    text_append(&l->text, key.p, key.len);
-    text_append(&l->text, "\r\n", 2);
+    text_append(&l->bucket, head, n + 2);
+    text_append(&l->bucket, key.p, key.len);
+    text_append(&l->bucket, "\r\n", 2);
     l->keys++;
+}
+
+/* List one bucket; the next cursor. */
+static uint64_t list_bucket(struct worker *w, const struct conn *c, struct listing *l,
+                            uint64_t cursor)
+{
+    cursor = store_scan(w->store, c->db, cursor, w->now_ms, list_key, l);
+    text_append(&l->text, l->bucket.p, l->bucket.len);
+    l->bucket.len = 0;
+    return cursor;
+}
+
+static bool listing_failed(const struct listing *l)
+{
+    return l->text.failed || l->bucket.failed;
+}
+
+static void listing_fini(struct listing *l)
+{
+    text_fini(&l->text);
+    text_fini(&l->bucket);
 }
 
 void cmd_resp_keys(struct worker *w, struct conn *c, struct request *r)
@@ -329,16 +349,17 @@ void cmd_resp_keys(struct worker *w, struct conn *c, struct request *r)
     uint64_t cursor = 0;
 
     text_init(&l.text);
+    text_init(&l.bucket);
     do
-        cursor = store_scan(w->store, c->db, cursor, w->now_ms, list_key, &l);
-    while (cursor);
-    if (l.text.failed) {
+        cursor = list_bucket(w, c, &l, cursor);
+    while (cursor && !listing_failed(&l));
+    if (listing_failed(&l)) {
         resp_error(&w->out, ERR_NO_MEMORY);
     } else {
         resp_array(&w->out, l.keys);
         out_slice(&w->out, text_slice(&l.text));
     }
-    text_fini(&l.text);
+    listing_fini(&l);
 }
 
 /* SCAN's options; false: answered. */
@@ -384,11 +405,12 @@ void cmd_resp_scan(struct worker *w, struct conn *c, struct request *r)
     if (!scan_options(w, r, &l, &count))
         return;
     text_init(&l.text);
+    text_init(&l.bucket);
     /* As in Redis: until enough keys were seen, but not for ever where there are few. */
     do
-        cursor = store_scan(w->store, c->db, cursor, w->now_ms, list_key, &l);
+        cursor = list_bucket(w, c, &l, cursor);
     while (cursor && l.visited < (uint64_t)count && ++buckets / 10 < (uint64_t)count);
-    if (l.text.failed) {
+    if (listing_failed(&l)) {
         resp_error(&w->out, ERR_NO_MEMORY);
     } else {
         resp_array(&w->out, 2);
@@ -396,7 +418,7 @@ void cmd_resp_scan(struct worker *w, struct conn *c, struct request *r)
         resp_array(&w->out, l.keys);
         out_slice(&w->out, text_slice(&l.text));
     }
-    text_fini(&l.text);
+    listing_fini(&l);
 }
 
 /* ---- a whole database ---- */

@@ -6,6 +6,7 @@
 #include "server/resp_util.h"
 
 #include "lib/mem.h"
+#include "server/config.h"
 
 /* ---- MGET ---- */
 
@@ -113,12 +114,13 @@ static void mget_reply(struct worker *w, const struct conn *c, const struct resp
     }
 }
 
-/* Any reply: small values are copied aside under the locks, into room that was found to be enough. */
+/* Any reply: small values are copied aside under the locks, into room that was found to be enough. More
+ * than may wait to be sent is not copied at all: the connection would be closed for it. */
 static void mget_long(struct worker *w, const struct conn *c, const struct resp_keys *ks)
 {
     struct found *found = mem_alloc(ks->n * sizeof(*found));
+    size_t room = 0, bytes, limit = (size_t)RELAXED_LOAD(&w->config->client_output_limit);
     char *copy = NULL;
-    size_t room = 0, bytes;
     struct shard_set set;
 
     while (found) {
@@ -133,7 +135,7 @@ static void mget_long(struct worker *w, const struct conn *c, const struct resp_
         store_unlock_keys(&set);
         mem_free(copy, room);
         room = bytes + bytes / 8; /* values may grow until the next look */
-        copy = mem_alloc(room);
+        copy = bytes <= limit ? mem_alloc(room) : NULL;
         if (!copy) {
             mem_free(found, ks->n * sizeof(*found));
             found = NULL;

@@ -207,8 +207,9 @@ static bool set_options(struct worker *w, const struct request *r, uint32_t at, 
     return true;
 }
 
-static bool option_expiry(struct worker *w, const struct request *r, const struct set_options *o,
-                          struct resp_expiry *out)
+/* The end that the options name; never, where they name none. ERR_NONE, or what is wrong with it. */
+static enum error_id option_expiry(const struct worker *w, const struct set_options *o,
+                                   struct resp_expiry *out)
 {
     enum resp_expiry_unit unit = o->flags & SET_EX     ? RESP_EX
                                  : o->flags & SET_PX   ? RESP_PX
@@ -216,47 +217,59 @@ static bool option_expiry(struct worker *w, const struct request *r, const struc
                                                        : RESP_PXAT;
 
     *out = (struct resp_expiry){0};
-    return !(o->flags & SET_EXPIRY) || resp_expiry_arg(w, r, o->expiry, unit, out);
+    return o->flags & SET_EXPIRY ? resp_expiry_arg(w, o->expiry, unit, out) : ERR_NONE;
+}
+
+/* Answer what is wrong, if anything is. */
+static bool refused(struct worker *w, const struct request *r, enum error_id error)
+{
+    if (LIKELY(error == ERR_NONE))
+        return false;
+    resp_error_about(&w->out, error, r->cmd->name, slice_of(NULL, 0));
+    return true;
+}
+
+/* Under the lock: what GETEX does to the item that v found. ERR_NONE, or why nothing was done. */
+static enum error_id getex_change(struct worker *w, const struct key *k, struct value_reply *v,
+                                  const struct set_options *o)
+{
+    struct resp_expiry expiry;
+    enum error_id error = option_expiry(w, o, &expiry);
+
+    if (error != ERR_NONE || o->flags == 0)
+        return error;
+    if (expiry.past)
+        shard_remove(v->s, k, v->it);
+    else if (!shard_set_expiry(v->s, k, v->it, expiry.ms))
+        return ERR_NO_MEMORY;
+    return ERR_NONE;
 }
 
 void cmd_resp_getex(struct worker *w, struct conn *c, struct request *r)
 {
     struct key k = resp_key(c, r);
+    enum error_id error = ERR_NONE;
     struct set_options o;
-    struct resp_expiry expiry = {0};
     struct value_reply v;
     char *mark;
 
     if (!set_options(w, r, 2, SET_EXPIRY | SET_PERSIST, &o))
         return;
-    /* A wrong time is an error only where there is a value. */
-    if (o.flags & SET_EXPIRY) {
-        struct shard *s = store_lock(w->store, k.hash);
-        struct item *it = shard_find(s, &k, w->now_ms);
-        bool is_string = it && it->type == ITEM_STRING;
-
-        store_unlock(s);
-        if (is_string && !option_expiry(w, r, &o, &expiry))
-            return;
-    }
     resp_value_room(w);
     mark = w->out.p;
     value_find(w, &k, &v);
-    if (!v.it || o.flags == 0 || (!expiry.ms && !expiry.past && (o.flags & SET_EXPIRY))) {
-        value_done(w, c, &v, v.it != NULL);
-        return;
-    }
-    if (expiry.past) {
-        shard_remove(v.s, &k, v.it);
-    } else if (!shard_set_expiry(v.s, &k, v.it, expiry.ms)) {
+    /* A wrong time is an error only where there is a value. */
+    if (v.it)
+        error = getex_change(w, &k, &v, &o);
+    if (UNLIKELY(error != ERR_NONE)) {
         store_unlock(v.s);
         out_commit(&w->out, mark);
         if (v.large)
             store_item_put(w->store, v.large);
-        resp_error(&w->out, ERR_NO_MEMORY);
+        (void)refused(w, r, error);
         return;
     }
-    value_done(w, c, &v, true);
+    value_done(w, c, &v, v.it != NULL);
 }
 
 /* ---- writing ---- */
@@ -370,7 +383,7 @@ static void set_with_options(struct worker *w, struct conn *c, struct request *r
     struct resp_expiry expiry;
     enum set_result result;
 
-    if (!set_options(w, r, 3, allowed, &o) || !option_expiry(w, r, &o, &expiry))
+    if (!set_options(w, r, 3, allowed, &o) || refused(w, r, option_expiry(w, &o, &expiry)))
         return;
     result = set_value(w, c, r, r->argv[2], o.flags, expiry);
     if (result == SET_FAILED || (o.flags & SET_GET))
@@ -402,7 +415,7 @@ static void set_for(struct worker *w, struct conn *c, struct request *r, enum re
 {
     struct resp_expiry expiry;
 
-    if (resp_expiry_arg(w, r, r->argv[2], unit, &expiry) &&
+    if (!refused(w, r, resp_expiry_arg(w, r->argv[2], unit, &expiry)) &&
         set_value(w, c, r, r->argv[3], 0, expiry) == SET_DONE)
         resp_ok(&w->out);
 }

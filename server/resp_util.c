@@ -56,21 +56,19 @@ struct resp_expiry resp_expiry_at(const struct worker *w, int64_t wall_ms)
     return (struct resp_expiry){.ms = clock_from_wall_ms(wall_ms)};
 }
 
-bool resp_expiry_arg(struct worker *w, const struct request *r, struct slice arg,
-                     enum resp_expiry_unit unit, struct resp_expiry *out)
+enum error_id resp_expiry_arg(const struct worker *w, struct slice arg, enum resp_expiry_unit unit,
+                              struct resp_expiry *out)
 {
     bool seconds = unit == RESP_EX || unit == RESP_EXAT;
     int64_t ms, base = unit == RESP_EX || unit == RESP_PX ? clock_to_wall_ms(w->now_ms) : 0;
 
-    if (!resp_int_arg(w, arg, &ms))
-        return false;
+    if (!resp_integer(arg, &ms))
+        return ERR_NOT_INTEGER;
     if (ms <= 0 || (seconds && ms > INT64_MAX / 1000) ||
-        (seconds ? ms * 1000 : ms) > INT64_MAX - base) {
-        resp_error_about(&w->out, ERR_EXPIRE_TIME, r->cmd->name, slice_of(NULL, 0));
-        return false;
-    }
+        (seconds ? ms * 1000 : ms) > INT64_MAX - base)
+        return ERR_EXPIRE_TIME;
     *out = resp_expiry_at(w, (seconds ? ms * 1000 : ms) + base);
-    return true;
+    return ERR_NONE;
 }
 
 /* ---- values ---- */

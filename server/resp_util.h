@@ -76,10 +76,10 @@ struct resp_expiry {
     bool past;  /* at once */
 };
 
-/* The expiry argument of the command r as SET and its relatives want it: more than zero. False: it is
- * not, and the error is answered. */
-bool resp_expiry_arg(struct worker *w, const struct request *r, struct slice arg,
-                     enum resp_expiry_unit unit, struct resp_expiry *out) MUST_USE;
+/* An expiry argument as SET and its relatives want it: more than zero. ERR_NONE, or what is wrong, which
+ * is to be answered about the command. */
+enum error_id resp_expiry_arg(const struct worker *w, struct slice arg, enum resp_expiry_unit unit,
+                              struct resp_expiry *out) MUST_USE;
 
 /* Cache time of a wall-clock time. */
 struct resp_expiry resp_expiry_at(const struct worker *w, int64_t wall_ms);

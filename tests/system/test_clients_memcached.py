@@ -176,6 +176,7 @@ class Pymemcache(harness.FreshCase):
         stats = client.stats()
         self.assertGreaterEqual(stats[b"cmd_get"], 1)
         self.assertEqual(stats[b"get_misses"], 1)
+        self.assertEqual(client.stats("settings")[b"domain_socket"], b"NULL")
         self.assertIn(b"uptime", stats)
         client.quit()
 

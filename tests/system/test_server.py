@@ -488,6 +488,15 @@ class Connections(harness.Case):
         self.alive(server)
         self.assertLess(server.rss() - rss, 32 << 20)
 
+    @harness.needs_millpond
+    def test_mget_of_more_than_may_wait_is_refused(self):
+        server = self.start("--client-output-limit", "1mb")
+        with server.conn("resp") as conn:
+            conn.call(harness.resp_command("SET", "a", b"x" * 10000), b"+OK\r\n")
+            self.assertEqual(len(conn.command("MGET", *["a"] * 100)), 6 + 100 * 10010)
+            self.assertTrue(conn.command("MGET", *["a"] * 10000).startswith(b"-OOM "))
+            conn.call(harness.resp_command("STRLEN", "a"), b":10000\r\n")
+
     def test_garbage_from_many_connections(self):
         server = self.start()
         rng = random.Random(5)

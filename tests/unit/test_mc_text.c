@@ -271,6 +271,29 @@ static void lines_have_a_limit(void **state)
     free(text);
 }
 
+/* Else each byte of a long line that comes slowly would cost as much as the whole line. */
+static void a_long_line_is_split_once(void **state)
+{
+    const size_t n = 4 * (MC_LINE_MAX + 1);
+    char *text = malloc(n);
+    struct request r;
+    size_t used, need;
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < n; i++)
+        text[i] = "get "[i % 4];
+    memset(args, 0, sizeof(args));
+    assert_int_equal(parse(text, n, &r, &used, &need), MORE);
+    assert_int_equal(need, n + 1);
+    assert_null(args[0].p);
+    text[n - 1] = '\n';
+    assert_int_equal(parse(text, n, &r, &used, &need), NO_ROOM);
+    assert_int_equal(need, n / 4);
+    assert_ptr_equal(args[0].p, text);
+    free(text);
+}
+
 static void pool_that_is_full_is_told(void **state)
 {
     struct slice few[3];
@@ -486,6 +509,7 @@ int main(void)
         cmocka_unit_test(says_how_much_is_missing),   cmocka_unit_test(refuses_bad_chunks),
         cmocka_unit_test(swallows_what_is_too_large), cmocka_unit_test(every_split_gives_the_same),
         cmocka_unit_test(numbers_are_read_as_c_does), cmocka_unit_test(error_lines_heed_noreply),
+        cmocka_unit_test(a_long_line_is_split_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
