@@ -86,7 +86,6 @@ static ALWAYS_INLINE void count_retrieval(struct worker *w, const struct retriev
             COUNT(w->counters.touch_misses);
         return;
     }
-    COUNT(w->counters.cmd_get);
     if (hit)
         COUNT(w->counters.get_hits);
     else

@@ -253,7 +253,6 @@ static void miss(struct mget *g, char *p)
     if (shard_found_expired(g->s))
         COUNT(g->w->counters.get_expired);
     store_unlock(g->s);
-    COUNT(g->w->counters.cmd_get);
     COUNT(g->w->counters.get_misses);
     if (UNLIKELY(!opaque_fits(&g->m))) {
         mc_error(g->w, g->r, ERR_META_OPAQUE);
@@ -270,7 +269,6 @@ static void count_hit(struct worker *w, bool touched)
         COUNT(w->counters.cmd_touch);
         COUNT(w->counters.touch_hits);
     } else {
-        COUNT(w->counters.cmd_get);
         COUNT(w->counters.get_hits);
     }
 }

@@ -58,6 +58,7 @@ static void collect_raw(struct server *s, uint64_t values[METRICS])
         values[i] = 0;
     sum_workers(s, values);
     add_store(s, values);
+    values[METRIC_cmd_get] = values[METRIC_get_hits] + values[METRIC_get_misses];
     values[METRIC_curr_connections] = server_connections(s);
     values[METRIC_max_connections] = (uint64_t)RELAXED_LOAD(&s->config->maxclients);
     values[METRIC_rejected_connections] = RELAXED_LOAD(&s->rejected_connections);

@@ -17,7 +17,7 @@ METRIC(commands, COUNTER, WORKER, "", "", "Stats", "total_commands_processed", "
 METRIC(protocol_errors, COUNTER, WORKER, "", "", "Stats", "total_protocol_errors", "requests that broke the protocol's grammar")
 METRIC(bytes_read, COUNTER, WORKER, "bytes", "bytes_read", "Stats", "total_net_input_bytes", "bytes received from clients")
 METRIC(bytes_written, COUNTER, WORKER, "bytes", "bytes_written", "Stats", "total_net_output_bytes", "bytes sent to clients")
-METRIC(cmd_get, COUNTER, WORKER, "", "cmd_get", "", "", "keys asked for by memcached's retrieval commands")
+METRIC(cmd_get, COUNTER, SERVER, "", "cmd_get", "", "", "keys that reads asked for: get_hits and get_misses")
 METRIC(cmd_set, COUNTER, WORKER, "", "cmd_set", "", "", "memcached storage commands")
 METRIC(cmd_flush, COUNTER, WORKER, "", "cmd_flush", "", "", "flush_all commands")
 METRIC(cmd_touch, COUNTER, WORKER, "", "cmd_touch", "", "", "touch, gat and gats commands")
