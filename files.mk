@@ -196,7 +196,8 @@ doc_files = \
 	docs/life-of-a-get.md \
 	docs/locking.md \
 	docs/metrics.md \
-	docs/options.md
+	docs/options.md \
+	docs/policies.md
 
 example_files = \
 	examples/quickstart.conf

@@ -29,7 +29,7 @@ struct options {
     size_t policies;
     const char *size[MOST];
     size_t sizes;
-    unsigned copies, scale, overhead, largest;
+    unsigned copies, scale, overhead, largest, shards;
     bool layout;
 };
 
@@ -45,6 +45,7 @@ static void usage(FILE *f)
                "  --scale-size N    all sizes times N                              [1]\n"
                "  --overhead N      bytes that each object takes beside its value  [0]\n"
                "  --largest N       do not store objects above N %% of the capacity  [100]\n"
+               "  --shards N        spread the objects over N instances, as the server does [1]\n"
                "  --layout          charge what the server's items take (--overhead: key bytes)\n"
                "  --csv FILE        results as CSV\n"
                "  --svg FILE        results as a curve\n"
@@ -168,9 +169,9 @@ static void parse(struct options *o, int argc, char **argv)
     static const struct option longs[] = {
         {"policy", 1, NULL, 'p'},  {"size", 1, NULL, 's'},       {"mode", 1, NULL, 'm'},
         {"copies", 1, NULL, 'c'},  {"scale-size", 1, NULL, 'x'}, {"overhead", 1, NULL, 'o'},
-        {"largest", 1, NULL, 'L'}, {"layout", 0, NULL, 'y'},     {"csv", 1, NULL, 'C'},
-        {"svg", 1, NULL, 'S'},     {"list", 0, NULL, 'l'},       {"help", 0, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"largest", 1, NULL, 'L'}, {"shards", 1, NULL, 'n'},     {"layout", 0, NULL, 'y'},
+        {"csv", 1, NULL, 'C'},     {"svg", 1, NULL, 'S'},        {"list", 0, NULL, 'l'},
+        {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0},
     };
     static char all[] = "all", one[] = "1%";
     int c;
@@ -186,6 +187,7 @@ static void parse(struct options *o, int argc, char **argv)
         case 'c': o->copies = number(optarg); break;
         case 'x': o->scale = number(optarg); break;
         case 'o': o->overhead = number(optarg); break;
+        case 'n': o->shards = number(optarg); break;
         case 'L': o->largest = number(optarg); break;
         case 'y': o->layout = true; break;
         case 'C': o->csv = optarg; break;
@@ -210,6 +212,7 @@ static void run_all(const struct options *o, const struct sim_trace *t, struct s
         struct sim_setup setup = {.ops = c->ops,
                                   .objects = strcmp(o->mode, "objects") == 0,
                                   .overhead = o->overhead,
+                                  .shards = o->shards,
                                   .layout = o->layout};
 
         rows[i] = (struct sim_row){.policy = c->text, .size = o->size[i % o->sizes]};

@@ -14,12 +14,20 @@
 /* A handle is the object's number times this, and the number the handle times its inverse. */
 #define SCRAMBLE UINT32_C(0x9E3779B1)
 
+/* An instance of the policy, and the last access of the object that it named last; 0: it has none. */
+struct shard {
+    struct policy *p;
+    uint64_t charged, oldest;
+};
+
 struct cache {
     const struct sim_setup *o;
     const struct sim_trace *t;
-    struct policy *p;
-    char *nodes; /* of all objects, `stride` bytes each */
-    bool *in;    /* is the object in the cache? */
+    struct shard *shards;
+    unsigned nshards;
+    char *nodes;      /* of all objects, `stride` bytes each */
+    uint64_t *access; /* of all objects: number of the request, from 1 */
+    bool *in;         /* is the object in the cache? */
     size_t stride;
     uint64_t used, largest;
     uint32_t inverse; /* of SCRAMBLE */
@@ -73,55 +81,113 @@ static struct policy_node *resolve(void *arg, uint32_t handle, uint8_t mask, uin
 
 static bool is_full(const struct cache *c, uint32_t size)
 {
-    return c->used + size + (c->o->layout ? c->p->memory : 0) > c->o->capacity;
+    uint64_t memory = 0;
+
+    for (unsigned i = 0; c->o->layout && i < c->nshards; i++)
+        memory += c->shards[i].p->memory;
+    return c->used + size + memory > c->o->capacity;
+}
+
+static struct shard *shard_of(const struct cache *c, uint32_t object)
+{
+    return &c->shards[(object * UINT32_C(0x85EBCA6B) >> 16) % c->nshards];
+}
+
+static uint32_t object_of(const struct cache *c, const struct policy_node *n)
+{
+    return (uint32_t)((size_t)((const char *)n - c->nodes) / c->stride);
+}
+
+/* The shard whose victim was idle longest, or which has most, as in store/housekeep.c. */
+static struct shard *choose_shard(struct cache *c)
+{
+    struct shard *best = NULL;
+
+    if (c->nshards == 1)
+        return c->shards;
+    for (unsigned i = 0; i < c->nshards; i++)
+        if (c->shards[i].oldest &&
+            (!best || (c->o->ops->by_age ? c->shards[i].oldest < best->oldest
+                                         : c->shards[i].charged > best->charged)))
+            best = &c->shards[i];
+    return best;
+}
+
+/* With one instance the capacity is exact; several share it as they come to. */
+static void size_policy(struct cache *c, struct shard *s)
+{
+    uint64_t share = c->o->capacity / c->nshards;
+
+    s->p->capacity = c->nshards == 1 || s->charged < share / 2 ? share : s->charged;
+}
+
+static bool evict(struct cache *c)
+{
+    struct shard *s = choose_shard(c);
+    struct policy_node *n;
+    struct policy_item it;
+
+    if (!s)
+        return false;
+    size_policy(c, s);
+    n = c->o->ops->victim(s->p);
+    if (!n)
+        return false;
+    it = item_of(c, object_of(c, n));
+    c->o->ops->remove(s->p, &it, true);
+    c->in[object_of(c, n)] = false;
+    c->used -= it.size;
+    s->charged -= it.size;
+    c->r->items--;
+    if (c->nshards > 1) {
+        n = c->o->ops->victim(s->p);
+        s->oldest = n ? c->access[object_of(c, n)] : 0;
+    }
+    return true;
 }
 
 /* Evict until it fits; false: it does not. */
 static bool make_room(struct cache *c, uint32_t size)
 {
-    while (is_full(c, size)) {
-        struct policy_node *n = c->o->ops->victim(c->p);
-        struct policy_item it;
-        uint32_t object;
-
-        if (!n)
+    while (is_full(c, size))
+        if (!evict(c))
             return false;
-        object = (uint32_t)((size_t)((char *)n - c->nodes) / c->stride);
-        it = item_of(c, object);
-        c->o->ops->remove(c->p, &it, true);
-        c->in[object] = false;
-        c->used -= it.size;
-        c->r->items--;
-    }
     return true;
 }
 
 static void request(struct cache *c, uint32_t object)
 {
     struct policy_item it = item_of(c, object);
+    struct shard *s = shard_of(c, object);
 
-    c->r->requests++;
+    c->access[object] = ++c->r->requests;
     c->r->bytes += c->t->size[object];
     if (c->in[object]) {
-        c->o->ops->hit(c->p, it.node);
+        c->o->ops->hit(s->p, it.node);
         return;
     }
     c->r->misses++;
     c->r->bytes_missed += c->t->size[object];
-    if (it.size > c->largest || !make_room(c, it.size) || c->o->ops->insert(c->p, &it) != OK)
+    if (it.size > c->largest || !make_room(c, it.size))
         return;
+    size_policy(c, s);
+    if (c->o->ops->insert(s->p, &it) != OK)
+        return;
+    s->charged += it.size;
+    if (!s->oldest)
+        s->oldest = c->access[object];
     c->in[object] = true;
     c->used += it.size;
     c->r->items++;
-    if (c->p->memory > c->r->policy_memory)
-        c->r->policy_memory = c->p->memory;
+    if (s->p->memory > c->r->policy_memory)
+        c->r->policy_memory = s->p->memory;
 }
 
 bool sim_run(const struct sim_setup *o, const struct sim_trace *t, struct sim_result *r)
 {
     struct cache c = {.o = o, .t = t, .r = r};
     struct policy_host host = {.resolve = resolve, .arg = &c};
-    bool ok = false;
+    bool ok;
 
     *r = (struct sim_result){.requests = 0};
     c.largest = o->largest ? o->largest : o->capacity;
@@ -129,14 +195,22 @@ bool sim_run(const struct sim_setup *o, const struct sim_trace *t, struct sim_re
     c.stride = o->ops->node_bytes ? (o->ops->node_bytes + 7u) & ~7u : 1;
     c.nodes = calloc(t->objects, c.stride);
     c.in = calloc(t->objects, sizeof(*c.in));
-    c.p = policy_new(o->ops, &host, o->param);
-    if (c.nodes && c.in && c.p) {
-        c.p->capacity = o->capacity;
-        for (size_t i = 0; i < t->requests; i++)
-            request(&c, t->request[i]);
-        ok = true;
+    c.access = calloc(t->objects, sizeof(*c.access));
+    c.nshards = o->shards ? o->shards : 1;
+    c.shards = calloc(c.nshards, sizeof(*c.shards));
+    ok = c.nodes && c.in && c.access && c.shards;
+    for (unsigned i = 0; ok && i < c.nshards; i++) {
+        c.shards[i].p = policy_new(o->ops, &host, o->param);
+        ok = c.shards[i].p != NULL;
+        if (ok)
+            size_policy(&c, &c.shards[i]);
     }
-    policy_free(o->ops, c.p);
+    for (size_t i = 0; ok && i < t->requests; i++)
+        request(&c, t->request[i]);
+    for (unsigned i = 0; c.shards && i < c.nshards; i++)
+        policy_free(o->ops, c.shards[i].p);
+    free(c.shards);
+    free(c.access);
     free(c.nodes);
     free(c.in);
     return ok;

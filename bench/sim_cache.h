@@ -15,13 +15,14 @@ struct sim_setup {
     bool objects;      /* each object counts one */
     uint32_t overhead; /* bytes that each object takes beside its value */
     uint64_t largest;  /* objects that take more are not stored; 0: the capacity */
+    unsigned shards;   /* instances that share the capacity as in the server; 0: 1 */
     bool layout; /* charge what the server's allocator would hand out, and the policy's memory */
 };
 
 struct sim_result {
     uint64_t requests, misses, bytes, bytes_missed;
     uint64_t items;         /* at the end */
-    uint64_t policy_memory; /* the most it had */
+    uint64_t policy_memory; /* the most that one instance had */
 };
 
 /* False: no memory. */

@@ -81,6 +81,7 @@ const struct policy_ops policy_lru = {
     .node_bytes = sizeof(struct link),
     .state_bytes = sizeof(struct lru),
     .evicts = true,
+    .by_age = true,
     .init = lru_init,
     .fini = lru_fini,
     .insert = lru_insert,

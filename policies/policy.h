@@ -78,6 +78,9 @@ struct policy_ops {
     uint16_t state_bytes; /* struct policy included */
     /* False: this policy never has a victim, and a full host refuses instead of evicting. */
     bool evicts;
+    /* True: of two instances the one whose victim was idle longer should give it. False: the one that has
+     * more, as a victim's idle time says nothing about the instance. */
+    bool by_age;
     struct policy_param params[POLICY_PARAMS]; /* unused ones have no name */
 
     /* State is zeroed but for its head. param[i] is the value of params[i]. */

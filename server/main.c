@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define SPARE_DESCRIPTORS 64 /* listeners, loops, log and files beside the clients */
-#define BUDGET_TICK_S 0.025
+#define BUDGET_TICK_S 0.01
 
 unsigned server_connections(const struct server *s)
 {

@@ -25,31 +25,38 @@ static uint32_t age_of(uint32_t stamp, uint32_t now)
     return age > 0 ? (uint32_t)age : 0;
 }
 
-/* The shard whose victim was idle longest, and how old the next one's is. */
-static struct shard *choose_shard(struct store *st, uint32_t now, uint32_t *second_age)
+/* How much speaks for a shard: the higher, the more. */
+static uint32_t weight_of(const struct store *st, uint32_t claim, uint32_t now)
+{
+    return st->policy->by_age ? age_of(claim, now) : claim;
+}
+
+/* The shard that is to give something, and how much speaks for the next one. */
+static struct shard *choose_shard(struct store *st, uint32_t now, uint32_t *second)
 {
     uint32_t first = st->nshards > SCAN_SHARDS
                          ? __atomic_fetch_add(&st->evict_hand, SCAN_SHARDS, __ATOMIC_RELAXED)
                          : 0;
     uint32_t n = st->nshards < SCAN_SHARDS ? st->nshards : SCAN_SHARDS;
-    uint32_t age = 0, second = 0;
+    uint32_t most = 0;
     struct shard *best = NULL;
 
+    *second = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t number = (first + i) & st->shard_mask;
-        uint32_t stamp = RELAXED_LOAD(&st->oldest[number]);
+        uint32_t claim = RELAXED_LOAD(&st->claim[number]);
+        uint32_t weight = weight_of(st, claim, now);
 
-        if (stamp == 0)
+        if (claim == 0)
             continue;
-        if (!best || age_of(stamp, now) > age) {
-            second = age;
-            age = age_of(stamp, now);
+        if (!best || weight > most) {
+            *second = most;
+            most = weight;
             best = &st->shards[number];
-        } else if (age_of(stamp, now) > second) {
-            second = age_of(stamp, now);
+        } else if (weight > *second) {
+            *second = weight;
         }
     }
-    *second_age = second;
     return best;
 }
 
@@ -65,15 +72,15 @@ static void evict_item(struct shard *s, struct item *it, uint32_t now)
     RELAXED_STORE(&st->evicted_age_ms, (int64_t)age_of(it->access, now) << ITEM_ACCESS_SHIFT);
 }
 
-/* Evict from one shard while its victims are the oldest around; returns the bytes freed. */
-static uint64_t evict_run(struct shard *s, uint32_t now, uint32_t second_age, uint64_t want,
+/* Evict from one shard while more speaks for it than for any other; returns the bytes freed. */
+static uint64_t evict_run(struct shard *s, uint32_t now, uint32_t second, uint64_t want,
                           unsigned *items)
 {
     struct store *st = s->store;
     struct item *gone[EVICT_RUN];
     unsigned n = 0;
     uint64_t bytes = 0;
-    uint32_t stamp = 0;
+    uint32_t claim = 0;
 
     lock_acquire(&s->lock);
     shard_size_policy(s);
@@ -81,14 +88,14 @@ static uint64_t evict_run(struct shard *s, uint32_t now, uint32_t second_age, ui
         struct policy_node *node = st->policy->victim(s->policy);
         struct item *it = node ? node_item(st, node) : NULL;
 
-        stamp = it ? it->access | 1 : 0;
-        if (!it || n == EVICT_RUN || bytes >= want || age_of(stamp, now) < second_age)
+        claim = !it ? 0 : st->policy->by_age ? it->access | 1 : size_claim(s->charged);
+        if (!it || n == EVICT_RUN || bytes >= want || weight_of(st, claim, now) < second)
             break;
         bytes += item_bytes(it, st->node_bytes);
         evict_item(s, it, now);
         gone[n++] = it;
     }
-    RELAXED_STORE(&st->oldest[s->number], stamp);
+    RELAXED_STORE(&st->claim[s->number], claim);
     shard_account_policy(s);
     lock_release(&s->lock);
     for (unsigned i = 0; i < n; i++)
@@ -99,7 +106,7 @@ static uint64_t evict_run(struct shard *s, uint32_t now, uint32_t second_age, ui
 
 unsigned store_evict(struct store *st, uint64_t bytes, unsigned max_items)
 {
-    uint32_t now = access_stamp(clock_now_ms()), second_age;
+    uint32_t now = access_stamp(clock_now_ms()), second;
     unsigned items = 0, tries = 0;
     uint64_t freed = 0;
 
@@ -110,10 +117,10 @@ unsigned store_evict(struct store *st, uint64_t bytes, unsigned max_items)
 
         if (freed >= bytes && over <= 0)
             break;
-        s = choose_shard(st, now, &second_age);
+        s = choose_shard(st, now, &second);
         if (!s)
             break;
-        freed += evict_run(s, now, second_age, want, &items);
+        freed += evict_run(s, now, second, want, &items);
     }
     return items;
 }

@@ -13,6 +13,8 @@ void shard_account(struct shard *s, int64_t n)
         return;
     __atomic_fetch_add(&s->store->used, s->unpublished, __ATOMIC_RELAXED);
     s->unpublished = 0;
+    if (!s->store->policy->by_age)
+        RELAXED_STORE(&s->store->claim[s->number], size_claim(s->charged));
 }
 
 static void account_item(struct shard *s, int64_t n)
@@ -31,13 +33,13 @@ void shard_account_policy(struct shard *s)
     shard_account(s, n);
 }
 
-/* The owner of the policy order changed at its old end: publish who is next. */
-static void note_oldest_if_none(struct shard *s, const struct item *it)
+/* The first item in the policy's order is its victim. */
+static void claim_if_none(struct shard *s, const struct item *it)
 {
-    uint32_t *oldest = &s->store->oldest[s->number];
+    uint32_t *claim = &s->store->claim[s->number];
 
-    if (UNLIKELY(RELAXED_LOAD(oldest) == 0) && store_orders(s->store, it))
-        RELAXED_STORE(oldest, it->access);
+    if (UNLIKELY(RELAXED_LOAD(claim) == 0) && store_orders(s->store, it))
+        RELAXED_STORE(claim, s->store->policy->by_age ? it->access : size_claim(s->charged));
 }
 
 /* ---- the policy ---- */
@@ -269,7 +271,7 @@ static enum status insert_new(struct shard *s, const struct key *k, struct table
             return NO_MEMORY;
         }
     }
-    note_oldest_if_none(s, it);
+    claim_if_none(s, it);
     if (t->ix.bytes != before)
         shard_account(s, (int64_t)(t->ix.bytes - before));
     return OK;
@@ -287,7 +289,7 @@ static enum status replace_old(struct shard *s, const struct key *k, struct tabl
                      st->policy->replace) != OK)
         return NO_MEMORY;
     index_replace(slot_of(s, t, k, old), it);
-    note_oldest_if_none(s, it);
+    claim_if_none(s, it);
     account_item(s, -(int64_t)was.size);
     t->expiring -= item_expiry(old) != 0;
     shard_bury(s, old);
@@ -365,7 +367,7 @@ struct item *shard_set_expiry(struct shard *s, const struct key *k, struct item 
     t->expiring += (expiry_ms != 0);
     t->expiring -= (old.expiry_ms != 0);
     item_set_expiry(it, expiry_ms);
-    note_oldest_if_none(s, it);
+    claim_if_none(s, it);
     return it;
 }
 

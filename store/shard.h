@@ -62,8 +62,9 @@ struct store {
     uint32_t sweep_hand, evict_hand; /* shards where the next sweep and choice of victims begin */
     uint64_t cas CACHE_ALIGNED;
     int64_t used CACHE_ALIGNED; /* bytes of items and indexes, as published by the shards */
-    /* access stamp of each shard's victim, 0: has none; relaxed atomic, may lag */
-    uint32_t *oldest;
+    /* what speaks for evicting from each shard, 0: has none; relaxed atomic, may lag. By policy->by_age the
+     * access stamp of its victim, or the bytes in the policy's order, in units of 64 */
+    uint32_t *claim;
     struct epoch epoch;
 };
 
@@ -80,6 +81,12 @@ static inline struct policy_node *item_node(const struct store *st, struct item 
 static inline struct item *node_item(const struct store *st, struct policy_node *n)
 {
     return (struct item *)((char *)n - st->node_offset);
+}
+
+/* The claim of a shard that has `bytes` in the policy's order. */
+static inline uint32_t size_claim(uint64_t bytes)
+{
+    return (uint32_t)((bytes + 63) / 64);
 }
 
 /* An access stamp of cache time; never 0. */

@@ -7,8 +7,8 @@
 #include "store/shard.h"
 
 #define SHARDS_PER_THREAD 32
-#define EVICT_MOST 4096              /* items, by one write: about a millisecond */
-#define SHARD_MIN_BYTES (512 * 1024) /* of the limit: smaller shards evict in too coarse an order */
+#define EVICT_MOST 4096           /* items, by one write: about a millisecond */
+#define SHARD_MIN_BYTES (2 << 20) /* of the limit: smaller shards evict in too coarse an order */
 
 static unsigned choose_shards(const struct store_options *o)
 {
@@ -51,8 +51,8 @@ struct store *store_new(const struct store_options *o)
     st->shard_mask = n - 1;
     epoch_init(&st->epoch);
     st->shards = mem_zalloc_aligned(n * sizeof(struct shard));
-    st->oldest = mem_zalloc_aligned(n * sizeof(*st->oldest));
-    if (!st->shards || !st->oldest)
+    st->claim = mem_zalloc_aligned(n * sizeof(*st->claim));
+    if (!st->shards || !st->claim)
         goto fail;
     for (unsigned i = 0; i < n; i++)
         if (!shard_init(&st->shards[i], st, i))
@@ -98,7 +98,7 @@ void store_free(struct store *st)
     }
     epoch_fini(&st->epoch);
     free(st->shards);
-    free(st->oldest);
+    free(st->claim);
     free(st);
 }
 
@@ -411,12 +411,14 @@ bool store_is_over(const struct store *st)
 }
 
 /* What is resident beyond what the shards count is slack, buffers and the like; it comes out of the
- * limit, save what an empty server has. The budget follows by a quarter of the way, because pages on
- * their way back to the kernel are slack that is about to go. */
+ * limit, save what an empty server has. Below the limit the budget follows by a
+ * quarter of the way, because pages on their way back to the kernel are slack that is about to go; above
+ * it, at once. */
 bool store_set_overhead(struct store *st, size_t resident_bytes)
 {
     int64_t limit = (int64_t)RELAXED_LOAD(&st->limit), used = RELAXED_LOAD(&st->used);
     int64_t budget = (int64_t)RELAXED_LOAD(&st->budget), overhead, target;
+    bool over;
 
     if (limit == 0)
         return false;
@@ -424,9 +426,10 @@ bool store_set_overhead(struct store *st, size_t resident_bytes)
     target = limit - (overhead > 0 ? overhead : 0);
     if (target < limit / 8)
         target = limit / 8;
-    budget += (target - budget) / 4;
+    over = (int64_t)resident_bytes > limit + (int64_t)st->baseline;
+    budget += over && target < budget ? target - budget : (target - budget) / 4;
     RELAXED_STORE(&st->budget, (uint64_t)budget);
-    return (int64_t)resident_bytes > limit + (int64_t)st->baseline;
+    return over;
 }
 
 static void add_shard(struct shard *s, struct store_stats *out)
