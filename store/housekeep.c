@@ -34,9 +34,9 @@ static uint32_t weight_of(const struct store *st, uint32_t claim, uint32_t now)
 /* The shard that is to give something, and how much speaks for the next one. */
 static struct shard *choose_shard(struct store *st, uint32_t now, uint32_t *second)
 {
-    uint32_t first = st->nshards > SCAN_SHARDS
-                         ? __atomic_fetch_add(&st->evict_hand, SCAN_SHARDS, __ATOMIC_RELAXED)
-                         : 0;
+    /* Each choice begins elsewhere, so that shards of equal weight take turns. */
+    uint32_t first = __atomic_fetch_add(
+        &st->evict_hand, st->nshards > SCAN_SHARDS ? SCAN_SHARDS : 1, __ATOMIC_RELAXED);
     uint32_t n = st->nshards < SCAN_SHARDS ? st->nshards : SCAN_SHARDS;
     uint32_t most = 0;
     struct shard *best = NULL;
