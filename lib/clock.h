@@ -20,7 +20,7 @@ uint64_t clock_mono_ns(void);
 int64_t clock_to_wall_ms(int64_t cache_ms);
 int64_t clock_from_wall_ms(int64_t wall_ms);
 
-/* Take up a wall clock that was set (a jump of more than CLOCK_JUMP_MS). Called at start and then
+/* Take up a wall clock that was set (a difference of CLOCK_JUMP_NS and more). Called at start and then
  * from the main thread's timer. */
-#define CLOCK_JUMP_MS 10
+#define CLOCK_JUMP_NS 1000000
 void clock_sync(void);

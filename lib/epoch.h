@@ -36,8 +36,9 @@ void epoch_init(struct epoch *e);
 /* Frees all that waits; nobody may be looking any more. */
 void epoch_fini(struct epoch *e);
 
-/* Free p (n bytes of mem_alloc) when nobody can be looking at it. Where there is no memory even for
- * the note about it, p leaks: waiting for the others here could wait for ourselves. */
+/* Free p (n bytes of mem_alloc) when nobody can be looking at it. Turns that begin from now on must not
+ * be able to reach it: publish its successor first. Where there is no memory even for the note about it,
+ * p leaks: waiting for the others here could wait for ourselves. */
 void epoch_retire(struct epoch *e, void *p, size_t n);
 
 /* Free what has become free. Cheap when there is nothing. */
@@ -47,6 +48,10 @@ static inline void epoch_enter(struct epoch *e, unsigned slot)
 {
     __atomic_store_n(&e->slots[slot].epoch, __atomic_load_n(&e->now, __ATOMIC_ACQUIRE),
                      __ATOMIC_SEQ_CST);
+#ifndef __x86_64__ /* whose atomic store is a full barrier already */
+    /* Loads of what others publish must not come before the announcement. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
 }
 
 static inline void epoch_leave(struct epoch *e, unsigned slot)

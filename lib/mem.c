@@ -26,15 +26,16 @@ void *mem_zalloc_aligned(size_t n)
 
 size_t mem_resident(void)
 {
+    static int fd = -1; /* kept: when descriptors run out, the figure is needed all the same */
     char text[128];
     long pages = 0;
     ssize_t n;
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
+        fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
         return 0;
-    n = read(fd, text, sizeof(text) - 1);
-    close(fd);
+    n = pread(fd, text, sizeof(text) - 1, 0);
     if (n <= 0)
         return 0;
     text[n] = '\0';

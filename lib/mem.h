@@ -61,7 +61,8 @@ static inline size_t mem_class_floor(size_t n)
  * Freed with free(). */
 void *mem_zalloc_aligned(size_t n);
 
-/* Resident bytes of the process, as the kernel counts them; 0 when it does not tell. */
+/* Resident bytes of the process, as the kernel counts them; 0 when it does not tell. One thread at a
+ * time, and behind fork() only: it keeps the file of its process open. */
 size_t mem_resident(void);
 
 /* Ask the allocator to give unused pages back to the kernel now. */

@@ -142,7 +142,8 @@ static void stats_slabs(struct worker *w)
         STAT_U64(w, "1:touch_hits", values[METRIC_touch_hits]);
     }
     STAT_U64(w, "active_slabs", values[METRIC_curr_items] > 0);
-    STAT_U64(w, "total_malloced", values[METRIC_bytes] + values[METRIC_index_bytes] + values[METRIC_policy_bytes]);
+    STAT_U64(w, "total_malloced",
+             values[METRIC_bytes] + values[METRIC_index_bytes] + values[METRIC_policy_bytes]);
 }
 
 /* memcached's answer while nobody has turned its histogram on. */

@@ -58,8 +58,8 @@ static void info_server(struct info *in)
 
 static void info_memory(struct info *in)
 {
-    uint64_t used = in->values[METRIC_bytes] + in->values[METRIC_index_bytes] +
-                    in->values[METRIC_policy_bytes];
+    uint64_t used =
+        in->values[METRIC_bytes] + in->values[METRIC_index_bytes] + in->values[METRIC_policy_bytes];
 
     text_printf(&in->text, "used_memory:%llu\r\n", (unsigned long long)used);
     print_human(&in->text, "used_memory_human", used);

@@ -4,7 +4,10 @@
 
 #include "lib/check.h"
 #include "lib/num.h"
+#include "server/log.h"
+#include "store/store.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -140,6 +143,16 @@ static bool parse_number(const struct option_row *row, const char *s, bool from_
     }
 }
 
+/* Of the texts that name something, does this one? */
+static bool is_known(enum option_id id, const char *s)
+{
+    enum log_level level;
+
+    if (id == OPTION_loglevel)
+        return log_level_by_name(s, &level);
+    return id != OPTION_maxmemory_policy || policy_choose(s).ops;
+}
+
 /* Why a value was refused, for the message. */
 static const char *set_value(struct config *c, enum option_id id, const char *s, bool from_flag)
 {
@@ -147,6 +160,9 @@ static const char *set_value(struct config *c, enum option_id id, const char *s,
     const struct option_row *row = &rows[id];
     int64_t v;
 
+    if (row->type == TEXT && !is_known(id, s))
+        return id == OPTION_loglevel ? "debug, verbose, notice or warning"
+                                     : "a policy (docs/policies.md lists them)";
     if (row->type == TEXT) {
         free(*text_at(c, id));
         *text_at(c, id) = copy_text(s);
@@ -199,7 +215,8 @@ static bool unescape(const char **s, char *out)
     case 'a': *out = '\a'; break;
     case 'b': *out = '\b'; break;
     case 'x':
-        if (sscanf(p + 1, "%2x", &byte) != 1)
+        if (!isxdigit((unsigned char)p[1]) || !isxdigit((unsigned char)p[2]) ||
+            sscanf(p + 1, "%2x", &byte) != 1)
             return false;
         *out = (char)byte;
         p += 2;
@@ -308,6 +325,10 @@ static bool read_file(struct config *c, const char *path)
             ok = file_error(path, number, "the line is longer than %d bytes", LINE_BYTES - 2);
         else
             ok = read_line(c, path, number, line, seen);
+    }
+    if (f && ferror(f)) {
+        fprintf(stderr, "millpond: cannot read %s: %s\n", path, strerror(errno));
+        ok = false;
     }
     if (f)
         fclose(f);

@@ -18,6 +18,7 @@
 /* First room for an incomplete request, and the step in which announced bytes are believed: a peer
  * that announces 512 MiB gets memory only as it sends. */
 #define IN_FIRST 2048
+#define IN_MORE (16 * 1024) /* room that a later read is offered: as much as without a buffer */
 #define IN_STEP (256 * 1024)
 
 /* Unsent reply bytes: copied behind the struct, or referenced (owner != NULL). */
@@ -146,9 +147,9 @@ static enum status grow_input(struct conn *c, size_t room)
 
 enum status conn_reserve(struct conn *c)
 {
-    size_t want = c->in_len + IN_FIRST;
+    size_t want = c->in_len + IN_MORE;
 
-    if (c->in_room - c->in_len >= IN_FIRST / 2 && c->in_room >= c->need)
+    if (c->in_room - c->in_len >= IN_MORE / 2 && c->in_room >= c->need)
         return OK;
     if (c->need > want) {
         size_t believed = 2 * c->in_len + IN_STEP;
@@ -208,24 +209,34 @@ static enum status pending_add(struct conn *c, const char *p, size_t n, void *ow
     return OK;
 }
 
+/* The connection ends with replies unsent: too many of them, or no memory to keep them. */
+static COLD void give_up(struct worker *w, struct conn *c, bool too_many)
+{
+    c->broken = true;
+    if (too_many)
+        COUNT(w->counters.output_limit_closed);
+    log_warning("client %llu closed: %zu bytes of replies wait, and %s", (unsigned long long)c->id,
+                c->pending_bytes,
+                too_many ? "it does not read (client-output-limit)"
+                         : "there is no memory for more");
+}
+
 /* Keep out's iovecs from `from` on, of which the first `sent` bytes are gone. */
 static void keep_unsent(struct worker *w, struct conn *c, struct out *out, int from, size_t sent)
 {
-    int64_t limit = RELAXED_LOAD(&w->config->client_output_limit);
+    size_t limit = (size_t)RELAXED_LOAD(&w->config->client_output_limit);
 
-    if (!c->pending)
+    if (!c->pending && !c->broken)
         COUNT(w->counters.blocked_output);
     for (int i = from; i < out->niov; i++) {
         const char *p = out->iov[i].iov_base;
+        size_t n = out->iov[i].iov_len - sent;
 
-        if (c->broken || c->pending_bytes + out->iov[i].iov_len > (size_t)limit ||
-            pending_add(c, p + sent, out->iov[i].iov_len - sent, out->owner[i]) != OK) {
-            if (!c->broken) {
-                COUNT(w->counters.output_limit_closed);
-                log_warning("client %llu closed: %zu bytes of replies wait and it does not read",
-                            (unsigned long long)c->id, c->pending_bytes);
-            }
-            c->broken = true;
+        if (!c->broken && c->pending_bytes + n > limit)
+            give_up(w, c, true);
+        if (!c->broken && pending_add(c, p + sent, n, out->owner[i]) != OK)
+            give_up(w, c, false);
+        if (c->broken) {
             release_owners(w, out, i);
             return;
         }
@@ -305,5 +316,6 @@ void conn_send_pending(struct worker *w, struct conn *c)
         return;
     }
     COUNT_ADD(w->counters.bytes_written, (uint64_t)sent);
+    c->active_ms = w->now_ms;
     pending_consume(w, c, (size_t)sent);
 }

@@ -58,6 +58,14 @@ static int bound_port(int fd)
                                          : ((struct sockaddr_in *)&a)->sin_port);
 }
 
+static void set_port(const struct addrinfo *ai, int port)
+{
+    if (ai->ai_family == AF_INET6)
+        ((struct sockaddr_in6 *)ai->ai_addr)->sin6_port = htons((uint16_t)port);
+    else
+        ((struct sockaddr_in *)ai->ai_addr)->sin_port = htons((uint16_t)port);
+}
+
 static int open_socket(const struct server *s, const struct addrinfo *ai)
 {
     int one = 1, err;
@@ -110,6 +118,8 @@ static enum status open_address(struct server *s, const char *host, int port,
         return BAD;
     }
     for (struct addrinfo *ai = list; ai; ai = ai->ai_next) {
+        if (port < 0 && *bound)
+            set_port(ai, *bound); /* any free one, but the same for all addresses */
         fd = open_socket(s, ai);
         if (fd < 0) {
             log_warning("cannot listen on %s port %s (%s): %s", host, service,

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define SPARE_DESCRIPTORS 64 /* listeners, loops, log and files beside the clients */
-#define BUDGET_TICK_S 0.1
+#define BUDGET_TICK_S 0.01
 
 unsigned server_connections(const struct server *s)
 {
@@ -38,20 +38,20 @@ static void on_check_failed(const char *text)
 
 /* ---- timers and signals of the main thread ---- */
 
-static void on_tenth(struct ev_loop *loop, ev_timer *t, int revents)
+static void on_budget(struct ev_loop *loop, ev_timer *t, int revents)
 {
     struct server *s = ev_userdata(loop);
     size_t resident = mem_resident();
 
     (void)t;
     (void)revents;
-    RELAXED_STORE(&s->resident_bytes, resident);
-    if (resident > 0)
-        store_set_overhead(s->store, resident);
-    /* What was evicted lately may still be resident in the allocator's hands. */
-    if (s->config->maxmemory > 0 && resident > (size_t)s->config->maxmemory)
-        mem_purge();
     clock_sync();
+    if (resident == 0)
+        return;
+    RELAXED_STORE(&s->resident_bytes, resident);
+    /* What was evicted lately may still be resident in the allocator's hands. */
+    if (store_set_overhead(s->store, resident))
+        mem_purge();
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *sig, int revents)
@@ -71,7 +71,7 @@ static void watch_signals(struct server *s)
 
 /* ---- start ---- */
 
-/* Clients need descriptors: raise the limit, or serve fewer and say so. */
+/* Clients need descriptors: raise the limit, or say that they may run out. */
 static void fit_descriptors(struct config *c)
 {
     struct rlimit r;
@@ -110,8 +110,9 @@ static enum status drop_root(const struct config *c)
     return OK;
 }
 
-static enum status write_pid(const struct config *c)
+static enum status write_pid(struct server *s)
 {
+    const struct config *c = s->config;
     FILE *f;
 
     if (!*c->pidfile)
@@ -121,6 +122,7 @@ static enum status write_pid(const struct config *c)
         log_warning("cannot write the process id to %s: %s", c->pidfile, strerror(errno));
         return IO_FAILED;
     }
+    s->pid_written = true;
     return OK;
 }
 
@@ -143,10 +145,6 @@ static enum status make_store(struct server *s)
                               .limit_bytes = (size_t)s->config->maxmemory,
                               .threads = s->nworkers};
 
-    if (!o.policy) {
-        log_warning("there is no policy \"%s\" (maxmemory-policy)", name);
-        return NOT_FOUND;
-    }
     s->store = store_new(&o);
     return s->store ? OK : NO_MEMORY;
 }
@@ -185,20 +183,20 @@ static enum status start(struct server *s)
     if (s->config->daemonize)
         ev_loop_fork(s->loop);
     if (st == OK)
-        st = write_pid(s->config);
+        st = write_pid(s);
     if (st == OK)
         st = drop_root(s->config);
     if (st == OK)
         st = make_store(s);
+    watch_signals(s); /* before anybody can learn that the server is there */
     if (st == OK)
         st = start_workers(s);
     if (st == OK)
         st = listen_write_ports(s);
     if (st != OK)
         return st;
-    watch_signals(s);
-    ev_timer_init(&s->tenth, on_tenth, BUDGET_TICK_S, BUDGET_TICK_S);
-    ev_timer_start(s->loop, &s->tenth);
+    ev_timer_init(&s->budget, on_budget, BUDGET_TICK_S, BUDGET_TICK_S);
+    ev_timer_start(s->loop, &s->budget);
     listen_start(s);
     return OK;
 }
@@ -214,7 +212,7 @@ static void stop(struct server *s)
         worker_fini(&s->workers[i]);
     store_free(s->store);
     free(s->workers);
-    if (*s->config->pidfile)
+    if (s->pid_written)
         unlink(s->config->pidfile);
     ev_loop_destroy(s->loop);
 }
@@ -223,10 +221,7 @@ static bool set_up_log(const struct config *c)
 {
     enum log_level level;
 
-    if (!log_level_by_name(c->loglevel, &level)) {
-        log_warning("there is no log level \"%s\" (debug, verbose, notice, warning)", c->loglevel);
-        return false;
-    }
+    CHECK(log_level_by_name(c->loglevel, &level)); /* config.c took no other */
     if (c->verbosity > 0)
         level = c->verbosity > 1 ? LOG_DEBUG : LOG_VERBOSE;
     log_set_level(level);
@@ -258,6 +253,9 @@ int main(int argc, char **argv)
     fit_descriptors(&config);
     if (start(&server) != OK) {
         log_warning("not started");
+        listen_close(&server);
+        if (server.pid_written)
+            unlink(config.pidfile);
         return 71;
     }
     log_notice("millpond %s ready: %u worker threads, policy %s, memory limit %lld bytes",

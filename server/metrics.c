@@ -73,7 +73,8 @@ void metrics_collect(struct server *s, uint64_t values[METRICS])
     lock_acquire(&s->reset_lock);
     for (unsigned i = 0; i < METRICS; i++)
         if (metric_rows[i].is_counter)
-            values[i] -= s->reset_base[i];
+            /* A reset between collecting and here may have seen more than we did. */
+            values[i] -= values[i] < s->reset_base[i] ? values[i] : s->reset_base[i];
     lock_release(&s->reset_lock);
 }
 

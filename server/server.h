@@ -27,7 +27,8 @@ struct server {
     struct ev_loop *loop;
     struct listener *listeners;
     ev_timer accept_again; /* listening pauses when descriptors run out */
-    ev_timer tenth;        /* housekeeping of the process */
+    ev_timer budget;       /* fits the store's budget to what the process holds */
+    bool pid_written;
     ev_signal sigterm, sigint;
     /* relaxed atomic */
     uint64_t next_conn_id;

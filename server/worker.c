@@ -27,6 +27,8 @@
 #define POOL_ARGS 1024       /* arguments of a batch; one larger request gets a larger pool */
 #define ROOM_TRIES 8         /* evictions for the sake of one connection's input */
 #define HOUSEKEEP_S 0.05
+#define HOUSEKEEP_SOON_S 0.002 /* while housekeeping has work left */
+#define IDLE_CHECK_MS 1000     /* timeouts are in seconds */
 #define HOUSEKEEP_NS 1000000
 #define STOP_POLL_S 0.01
 
@@ -405,6 +407,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
         mark_ready(w, c);
         return;
     }
+    w->now_ms = clock_now_ms();
     conn_send_pending(w, c);
     if (c->broken || !c->pending) {
         c->resume = c->in != NULL && !c->broken;
@@ -443,28 +446,40 @@ static void close_idle(struct worker *w, int64_t idle_ms)
     }
 }
 
-/* A last turn for what has arrived; then only unsent replies keep a connection. */
-static void begin_stop(struct worker *w)
+/* One more read of every connection, or what was kept of its input. True: something came. */
+static bool serve_once_more(struct worker *w)
 {
-    w->stopping = true;
+    uint64_t before = w->counters.bytes_read + w->counters.commands;
+
     for (struct conn *c = w->conns; c; c = c->next)
-        if (!c->pending)
+        if (!c->pending && !c->closing)
             mark_ready(w, c);
     if (w->ready)
         run_turn(w);
-    for (struct conn *c = w->conns; c; c = c->next)
-        c->closing = true;
+    return w->counters.bytes_read + w->counters.commands != before;
 }
 
+/* Answer what has arrived, then close who has taken all replies; who has not is waited for. */
 static void close_settled(struct worker *w)
 {
+    while (w->now_ms < w->stop_deadline_ms && serve_once_more(w))
+        ;
     for (struct conn *c = w->conns, *next; c; c = next) {
         next = c->next;
         if (!c->pending && !c->ready)
             conn_free(w, c);
     }
-    if (!w->conns)
+    if (!w->conns || w->now_ms >= w->stop_deadline_ms)
         ev_break(w->loop, EVBREAK_ALL);
+}
+
+static void begin_stop(struct worker *w)
+{
+    w->stopping = true;
+    w->stop_deadline_ms = w->now_ms + RELAXED_LOAD(&w->config->shutdown_timeout) * 1000;
+    ev_timer_set(&w->housekeep, 0., STOP_POLL_S);
+    ev_timer_again(w->loop, &w->housekeep);
+    close_settled(w);
 }
 
 static void on_wake(struct ev_loop *loop, ev_async *a, int revents)
@@ -486,33 +501,32 @@ static void on_wake(struct ev_loop *loop, ev_async *a, int revents)
         adopt(w, h);
         mem_free(h, sizeof(*h));
     }
-    if (stop && !w->stopping) {
+    if (stop && !w->stopping)
         begin_stop(w);
-        ev_timer_set(&w->housekeep, 0., STOP_POLL_S);
-        ev_timer_again(w->loop, &w->housekeep);
-        w->stop_deadline_ms = w->now_ms + RELAXED_LOAD(&w->config->shutdown_timeout) * 1000;
-    }
 }
 
 static void on_housekeep(struct ev_loop *loop, ev_timer *t, int revents)
 {
     struct worker *w = ev_userdata(loop);
     int64_t timeout_ms = RELAXED_LOAD(&w->config->timeout) * 1000;
+    bool more;
 
-    (void)t;
     (void)revents;
     w->now_ms = clock_now_ms();
     if (w->stopping) {
         close_settled(w);
-        if (w->now_ms >= w->stop_deadline_ms)
-            ev_break(loop, EVBREAK_ALL);
         return;
     }
-    if (timeout_ms > 0)
+    if (timeout_ms > 0 && w->now_ms >= w->idle_check_ms) {
         close_idle(w, timeout_ms);
+        w->idle_check_ms = w->now_ms + IDLE_CHECK_MS;
+    }
     epoch_enter(store_epoch(w->store), w->number);
-    store_housekeep(w->store, w->now_ms, HOUSEKEEP_NS);
+    more = store_housekeep(w->store, w->now_ms, HOUSEKEEP_NS);
     epoch_leave(store_epoch(w->store), w->number);
+    /* With work left, requests and slices take turns. */
+    t->repeat = more ? HOUSEKEEP_SOON_S : HOUSEKEEP_S;
+    ev_timer_again(loop, t);
 }
 
 enum status worker_hand_over(struct worker *w, int fd, enum protocol listener, bool is_unix)

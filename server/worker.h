@@ -62,7 +62,7 @@ struct worker {
     struct queued batch[BATCH_REQUESTS];
     unsigned ngroup, nbatch;
     bool stopping;
-    int64_t stop_deadline_ms;
+    int64_t stop_deadline_ms, idle_check_ms;
 
     /* const after init */
     unsigned number;

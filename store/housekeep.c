@@ -34,9 +34,9 @@ static uint32_t weight_of(const struct store *st, uint32_t claim, uint32_t now)
 /* The shard that is to give something, and how much speaks for the next one. */
 static struct shard *choose_shard(struct store *st, uint32_t now, uint32_t *second)
 {
-    uint32_t first = st->nshards > SCAN_SHARDS
-                         ? __atomic_fetch_add(&st->hand, SCAN_SHARDS, __ATOMIC_RELAXED)
-                         : 0;
+    /* Each choice begins elsewhere, so that shards of equal weight take turns. */
+    uint32_t first = __atomic_fetch_add(
+        &st->evict_hand, st->nshards > SCAN_SHARDS ? SCAN_SHARDS : 1, __ATOMIC_RELAXED);
     uint32_t n = st->nshards < SCAN_SHARDS ? st->nshards : SCAN_SHARDS;
     uint32_t most = 0;
     struct shard *best = NULL;
@@ -64,11 +64,12 @@ static void evict_item(struct shard *s, struct item *it, uint32_t now)
 {
     struct store *st = s->store;
 
+    if (!shard_unlink(s, it, hash_key(st->seed, item_key(it), item_klen(it)), true))
+        return; /* flushed before: it only waited for its memory to be freed */
     s->evicted++;
     if (!(it->marks & ITEM_FETCHED))
         s->evicted_unfetched++;
     RELAXED_STORE(&st->evicted_age_ms, (int64_t)age_of(it->access, now) << ITEM_ACCESS_SHIFT);
-    shard_unlink(s, it, hash_key(st->seed, item_key(it), item_klen(it)), true);
 }
 
 /* What speaks for evicting from this shard; *victim is set when it had to be asked for. */
@@ -262,17 +263,17 @@ void store_flush_due(struct store *st, int64_t now_ms)
         store_flush(st, 0);
 }
 
-/* Sweep shards in turn, the store's hand telling whose turn it is. */
+/* Sweep shards in turn, from where the last slice stopped. */
 static void sweep_until(struct store *st, int64_t now_ms, uint64_t end)
 {
     for (uint32_t i = 0; i < st->nshards; i++) {
-        struct shard *s = &st->shards[RELAXED_LOAD(&st->hand) & st->shard_mask];
+        struct shard *s = &st->shards[RELAXED_LOAD(&st->sweep_hand) & st->shard_mask];
 
         while (!sweep_some(s, now_ms))
             if (clock_mono_ns() >= end)
                 return;
         sweep_restart(s);
-        __atomic_fetch_add(&st->hand, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&st->sweep_hand, 1, __ATOMIC_RELAXED);
         if (clock_mono_ns() >= end)
             return;
     }

@@ -190,7 +190,7 @@ static uint64_t *chain_find(struct bucket *b, uint64_t word)
 
 static enum status dir_reserve(struct index *ix, uint32_t chunk)
 {
-    struct bucket **dir;
+    struct bucket **dir, **before = ix->chunks;
     size_t old = ix->dir_len * sizeof(*dir);
 
     if (chunk < ix->dir_len)
@@ -200,8 +200,8 @@ static enum status dir_reserve(struct index *ix, uint32_t chunk)
         return NO_MEMORY;
     memcpy(dir, ix->chunks, old);
     memset((char *)dir + old, 0, old);
-    epoch_retire(ix->epoch, ix->chunks, old);
     __atomic_store_n(&ix->chunks, dir, __ATOMIC_RELEASE);
+    epoch_retire(ix->epoch, before, old);
     ix->dir_len *= 2;
     ix->bytes += old;
     return OK;
@@ -241,15 +241,11 @@ static enum status deal(struct index *ix, struct bucket *parent, struct bucket *
             chain_clear(ix, fresh);
             return NO_MEMORY;
         }
-        words[i] = 0;
-        moved++;
+        words[moved++] = words[i];
     }
-    if (moved == 0)
-        return OK;
-    chain_clear(ix, parent);
-    for (unsigned i = 0; i < n; i++)
-        if (words[i])
-            CHECK(chain_append(ix, parent, words[i]) == OK);
+    /* Emptying slots takes no memory: from here on nothing can fail. */
+    for (unsigned i = 0; i < moved; i++)
+        chain_remove(ix, parent, chain_find(parent, words[i]));
     return OK;
 }
 
@@ -287,8 +283,10 @@ static void merge_one(struct index *ix)
     chain_clear(ix, last);
     __atomic_store_n(&ix->buckets, b, __ATOMIC_RELEASE);
     if ((b & (INDEX_CHUNK_BUCKETS - 1)) == 0) {
-        epoch_retire(ix->epoch, ix->chunks[b >> INDEX_CHUNK_SHIFT], CHUNK_BYTES);
+        struct bucket *chunk = ix->chunks[b >> INDEX_CHUNK_SHIFT];
+
         RELAXED_STORE(&ix->chunks[b >> INDEX_CHUNK_SHIFT], NULL);
+        epoch_retire(ix->epoch, chunk, CHUNK_BYTES);
         ix->bytes -= CHUNK_BYTES;
     }
 }
@@ -465,6 +463,7 @@ void index_prefetch_item(const struct bucket *b, uint64_t hash)
 
             __builtin_prefetch(p);
             __builtin_prefetch(p + CACHE_LINE);
+            __builtin_prefetch(p + 2 * CACHE_LINE);
             return;
         }
     }

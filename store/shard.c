@@ -177,12 +177,13 @@ void shard_bury(struct shard *s, struct item *it)
         item_put(it, s->store->node_bytes);
 }
 
-void shard_unlink(struct shard *s, struct item *it, uint64_t hash, bool evicted)
+bool shard_unlink(struct shard *s, struct item *it, uint64_t hash, bool evicted)
 {
     struct policy_item entry = entry_of(s->store, it, hash);
     struct table *t = s->tables[it->db];
+    bool live = t && table_remove(s, t, hash, it);
 
-    if (!t || !table_remove(s, t, hash, it)) {
+    if (!live) {
         for (t = s->dying; t && !table_remove(s, t, hash, it); t = t->next)
             ;
         CHECK(t);
@@ -191,6 +192,7 @@ void shard_unlink(struct shard *s, struct item *it, uint64_t hash, bool evicted)
         order_remove(s, &entry, evicted);
     account_item(s, -(int64_t)entry.size);
     s->found = NULL;
+    return live;
 }
 
 void shard_expire(struct shard *s, struct item *it, uint64_t hash)

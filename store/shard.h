@@ -35,7 +35,7 @@ struct shard {
     unsigned ndead;
     bool over;          /* the store was seen over its budget */
     bool found_expired; /* by the last shard_find that gave NULL */
-    uint32_t put_bytes; /* by this critical section, to size the eviction it owes */
+    uint64_t put_bytes; /* by this critical section, to size the eviction it owes */
     struct item *dead[SHARD_DEAD];
     struct table *dying; /* the head is also read without the lock, as a hint */
     uint64_t items_total, evicted, evicted_unfetched, expired, expired_unfetched;
@@ -55,11 +55,11 @@ struct store {
     bool volatile_only;  /* items without an expiry are not in the policy's order */
     /* relaxed atomic */
     uint64_t limit;
-    uint64_t budget CACHE_ALIGNED; /* for items and index; UINT64_MAX without a limit */
+    uint64_t budget CACHE_ALIGNED; /* for items and index; INT64_MAX without a limit */
     uint64_t baseline;             /* resident bytes at start, not charged against the limit */
     int64_t flush_at;              /* cache time; 0: none */
     int64_t evicted_age_ms;
-    uint32_t hand; /* shard where the next sweep begins */
+    uint32_t sweep_hand, evict_hand; /* shards where the next sweep and choice of victims begin */
     uint64_t cas CACHE_ALIGNED;
     int64_t used CACHE_ALIGNED; /* bytes of items and indexes, as published by the shards */
     /* what speaks for evicting from each shard, 0: has none; relaxed atomic, may lag. By
@@ -101,8 +101,9 @@ static inline uint32_t access_stamp(int64_t now_ms)
 /* The shard's bytes grew (or shrank) by n. */
 void shard_account(struct shard *s, int64_t n);
 /* Take an item out of its table and the policy; the caller frees it (shard_bury) or keeps it.
- * evicted: the policy has just named it. */
-void shard_unlink(struct shard *s, struct item *it, uint64_t hash, bool evicted);
+ * evicted: the policy has just named it. False: its table was flushed, nobody could find it any
+ * more. */
+bool shard_unlink(struct shard *s, struct item *it, uint64_t hash, bool evicted);
 /* Free an item that is linked nowhere once the lock is released. */
 void shard_bury(struct shard *s, struct item *it);
 /* Is this item in the policy's order? */

@@ -7,6 +7,7 @@
 #include "store/shard.h"
 
 #define SHARDS_PER_THREAD 32
+#define EVICT_MOST 4096           /* items, by one write: about a millisecond */
 #define SHARD_MIN_BYTES (2 << 20) /* of the limit: smaller shards evict in too coarse an order */
 
 static unsigned choose_shards(const struct store_options *o)
@@ -132,13 +133,20 @@ UNCHECKED_LOCKING struct shard *store_lock(struct store *st, uint64_t hash)
     return s;
 }
 
+/* Evict as much as was put, but not so many small items for a large one that others wait: the rest is a
+ * debt that the turns pay in slices. */
+static void evict_for(struct store *st, uint64_t put)
+{
+    store_evict(st, put, put < EVICT_MOST * 256 ? 16 + (unsigned)(put / 256) : EVICT_MOST);
+}
+
 /* Release the lock, then free what died and evict what is owed. */
 UNCHECKED_LOCKING static void unlock_and_clean(struct shard *s)
 {
     struct store *st = s->store;
     struct item *dead[SHARD_DEAD];
     unsigned n = s->ndead;
-    uint32_t put = s->put_bytes;
+    uint64_t put = s->put_bytes;
     bool over = s->over;
 
     for (unsigned i = 0; i < n; i++)
@@ -150,7 +158,7 @@ UNCHECKED_LOCKING static void unlock_and_clean(struct shard *s)
     for (unsigned i = 0; i < n; i++)
         item_put(dead[i], st->node_bytes);
     if (over)
-        store_evict(st, put, 16 + put / 256);
+        evict_for(st, put);
 }
 
 UNCHECKED_LOCKING void store_unlock(struct shard *s)
@@ -188,7 +196,7 @@ void store_unlock_keys(struct shard_set *set)
 {
     /* All locks first: eviction, which follows an unlock that owes it, takes shard locks itself. */
     struct store *st = set->st;
-    uint32_t put = 0;
+    uint64_t put = 0;
     bool over = false;
 
     for (unsigned w = 0; w < STORE_SHARDS_MAX / 64; w++)
@@ -202,7 +210,7 @@ void store_unlock_keys(struct shard_set *set)
             store_unlock(s);
         }
     if (over)
-        store_evict(st, put, 16 + put / 256);
+        evict_for(st, put);
 }
 
 /* ---- items ---- */
@@ -403,21 +411,25 @@ bool store_is_over(const struct store *st)
 }
 
 /* What is resident beyond what the shards count is slack, buffers and the like; it comes out of the
- * limit, save what an empty server has. The budget follows by a quarter of the way, because pages on
- * their way back to the kernel are slack that is about to go. */
-void store_set_overhead(struct store *st, size_t resident_bytes)
+ * limit, save what an empty server has. Below the limit the budget follows by a
+ * quarter of the way, because pages on their way back to the kernel are slack that is about to go; above
+ * it, at once. */
+bool store_set_overhead(struct store *st, size_t resident_bytes)
 {
     int64_t limit = (int64_t)RELAXED_LOAD(&st->limit), used = RELAXED_LOAD(&st->used);
     int64_t budget = (int64_t)RELAXED_LOAD(&st->budget), overhead, target;
+    bool over;
 
     if (limit == 0)
-        return;
+        return false;
     overhead = (int64_t)resident_bytes - (int64_t)st->baseline - (used > 0 ? used : 0);
     target = limit - (overhead > 0 ? overhead : 0);
     if (target < limit / 8)
         target = limit / 8;
-    budget += (target - budget) / 4;
+    over = (int64_t)resident_bytes > limit + (int64_t)st->baseline;
+    budget += over && target < budget ? target - budget : (target - budget) / 4;
     RELAXED_STORE(&st->budget, (uint64_t)budget);
+    return over;
 }
 
 static void add_shard(struct shard *s, struct store_stats *out)

@@ -174,8 +174,9 @@ uint64_t store_scan(struct store *st, int db, uint64_t cursor, int64_t now_ms, s
  * expired items, give index memory back. True when more is waiting. Any thread, in an epoch. */
 bool store_housekeep(struct store *st, int64_t now_ms, uint64_t max_ns);
 
-/* What the process holds besides items and index, as measured by the main thread: sets the budget. */
-void store_set_overhead(struct store *st, size_t resident_bytes);
+/* What the process holds, as measured by the main thread: what of it is not items and index leaves less
+ * budget for them. True: it holds more than the limit allows (an empty server's bytes are not charged). */
+bool store_set_overhead(struct store *st, size_t resident_bytes);
 void store_set_limit(struct store *st, size_t limit_bytes);
 /* Is the store over its budget? A large write over many small items evicts less than it takes, so that
  * it need not wait: the debt is paid in slices behind it. */

@@ -21,7 +21,7 @@ METRIC(cmd_get, COUNTER, SERVER, "", "cmd_get", "", "", "keys that reads asked f
 METRIC(cmd_set, COUNTER, WORKER, "", "cmd_set", "", "", "memcached storage commands")
 METRIC(cmd_flush, COUNTER, WORKER, "", "cmd_flush", "", "", "flush_all commands")
 METRIC(cmd_touch, COUNTER, WORKER, "", "cmd_touch", "", "", "touch, gat and gats commands")
-METRIC(cmd_meta, COUNTER, WORKER, "", "cmd_meta", "", "", "meta commands")
+METRIC(cmd_meta, COUNTER, WORKER, "", "cmd_meta", "", "", "me commands, as in memcached")
 METRIC(get_hits, COUNTER, WORKER, "", "get_hits", "Stats", "keyspace_hits", "keys that a read found")
 METRIC(get_misses, COUNTER, WORKER, "", "get_misses", "Stats", "keyspace_misses", "keys that a read did not find")
 METRIC(get_expired, COUNTER, WORKER, "", "get_expired", "", "", "reads that found an expired item")

@@ -14,7 +14,7 @@ OPTION(resp_port, "port", INT, "0", -1, 65535, START, 0, "resp-port", "TCP port 
 OPTION(bind, "bind", LIST, "127.0.0.1 -::1", 0, 0, START, 'l', "listen", "addresses to listen on; a leading '-' tolerates one that this machine has not")
 OPTION(unixsocket, "unixsocket", TEXT, "", 0, 0, START, 's', "unix-socket", "path of a Unix socket to listen on; with it on the command line no TCP port is opened unless asked for")
 OPTION(unixsocketperm, "unixsocketperm", PERM, "700", 0, 0777, START, 'a', "unix-mask", "access of the Unix socket, octal")
-OPTION(maxmemory, "maxmemory", MEGABYTES, "64mb", 0, INT64_MAX, RELOAD, 'm', "memory-limit", "memory limit of the whole process; 0: none (the flag counts megabytes)")
+OPTION(maxmemory, "maxmemory", MEGABYTES, "64mb", 0, INT64_MAX, RELOAD, 'm', "memory-limit", "memory limit of the process, beyond what an empty server takes; 0: none (the flag counts megabytes)")
 OPTION(maxmemory_policy, "maxmemory-policy", TEXT, "s3fifo", 0, 0, START, 0, "policy", "what is evicted when the limit is reached: s3fifo, lru, slru, lfu, fifo, clock, random, sieve, tinylfu, arc, 2q, gdsf, ttl, noeviction, or Redis's allkeys-lru, allkeys-lfu, allkeys-random, volatile-lru, volatile-lfu, volatile-random, volatile-ttl (docs/policies.md)")
 OPTION(disable_evictions, "disable-evictions", BOOL, "no", 0, 1, START, 'M', "disable-evictions", "answer an error instead of evicting when memory is full (maxmemory-policy noeviction)")
 OPTION(maxclients, "maxclients", INT, "1024", 1, 10000000, START, 'c', "conn-limit", "most client connections at once")

@@ -86,7 +86,7 @@ class Memory(harness.Case):
 
     def test_least_recently_used_go_first(self):
         """Strict order within each shard, so nearly so over all of them."""
-        server = self.start("-m", "16", threads=1)
+        server = self.start("-m", "16", "--policy", "lru", threads=1)
         with server.conn() as conn:
             count = 40000
             lost, there = self.churn(conn, count)
@@ -100,7 +100,7 @@ class Memory(harness.Case):
     def test_what_is_read_stays_in_a_small_cache(self):
         """-m 8 holds some 7,000 of these values; one that was read 500 sets ago is nowhere near the end."""
         for _ in range(3):
-            server = self.start("-m", "8", threads=1)
+            server = self.start("-m", "8", "--policy", "lru", threads=1)
             with server.conn() as conn:
                 lost, there = self.churn(conn, 24000)
             self.assertEqual(lost, set(), "read all the time, and gone")
