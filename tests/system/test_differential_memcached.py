@@ -389,7 +389,7 @@ class McGenerator:
         if kind == 5:
             size = self.rng.choice([4000, 16384, 70000, 500000, 1000000])
             return differential.Op(b"set k%d 0 0 %d\r\n" % (self.rng.randrange(6), size)
-                                   + self.rng.randbytes(64) * (size // 64) + b"z" * (size % 64) + b"\r\n")
+                                   + self.rng.randbytes(64).replace(b"-", b"+") * (size // 64) + b"z" * (size % 64) + b"\r\n")
         if kind == 6:
             return differential.Op(b"\r\n" * self.rng.randrange(1, 4))
         return differential.Op(self.rng.choice([b"foo", b"GET k0", b"get", b"gets", b"set", b"ms", b"mx k0", b" ",
