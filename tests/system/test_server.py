@@ -85,6 +85,19 @@ class Life(harness.Case):
         server.finished()
 
     @harness.needs_millpond
+    def test_answers_all_that_had_arrived(self):
+        """More than one read of a connection takes."""
+        server = self.start()
+        with server.conn() as conn:
+            conn.call(b"mn\r\n", b"MN\r\n")
+            server.kill(signal.SIGSTOP)
+            conn.send(b"mn\r\n" * 20000)
+            server.kill(signal.SIGTERM)
+            server.kill(signal.SIGCONT)
+            self.assertEqual(conn.eof(), b"MN\r\n" * 20000)
+        server.finished()
+
+    @harness.needs_millpond
     def test_a_client_that_does_not_read_cannot_hold_the_end_up(self):
         server = self.start("--shutdown-timeout", "1")
         conn = self.conn(server)
@@ -212,6 +225,11 @@ class ConfigFile(harness.Case):
         done = run_millpond("--config", "/nonexistent/millpond.conf")
         self.assertGreater(done.returncode, 0)
         self.assertIn("/nonexistent/millpond.conf", done.stderr)
+
+    def test_a_folder_is_no_file(self):
+        done = run_millpond("--config", tempfile.gettempdir())
+        self.assertGreater(done.returncode, 0)
+        self.assertIn(tempfile.gettempdir(), done.stderr)
 
     def test_is_honoured_and_flags_win(self):
         name = self.file("# a comment\nbind 127.0.0.1\n  maxmemory   100mb  \nmaxclients 77\nthreads 1\nITEM-SIZE-MAX 2mb\n")
@@ -602,6 +620,18 @@ class Connections(harness.Case):
                 return False
         harness.await_true(closed, "the idle connection to be closed")
         self.assertGreaterEqual(time.monotonic() - begun, 0.9)
+
+    @harness.needs_millpond
+    def test_a_reply_under_way_is_not_idle(self):
+        server = self.start("--idle-timeout", "1")
+        reader = self.conn(server)
+        reader.call(b"set a 0 0 1000000\r\n" + b"x" * 1000000 + b"\r\n", b"STORED\r\n")
+        reader.send(b"get a\r\n" * 20000)                         # 20 GB, of which some seconds' worth is taken
+        room = bytearray(1 << 20)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 2.5:
+            self.assertGreater(reader.sock.recv_into(room), 0)
+        self.assertEqual(server.stat("idle_kicks"), 0)
 
 
 class Limits(harness.Case):

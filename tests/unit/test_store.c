@@ -291,6 +291,25 @@ static void eviction_finds_items_of_a_flushed_database(void **state)
     store_free(st);
 }
 
+static void items_of_a_flushed_database_are_no_evictions(void **state)
+{
+    struct store *st = make_store("lru", 8 << 20, 2);
+    char text[32];
+
+    (void)state;
+    for (unsigned i = 0; i < 80000; i++) {
+        if (i == 40000) {
+            assert_int_equal(stats_of(st).evicted, 0);
+            store_flush(st, 0);
+        }
+        sprintf(text, "key%u", i);
+        assert_int_equal(put(st, text, 0, 60, 0, 1), OK);
+    }
+    assert_int_equal(stats_of(st).evicted, 0);
+    assert_int_equal(store_db_items(st, 0), 40000);
+    store_free(st);
+}
+
 static void delayed_flush_takes_what_exists_then(void **state)
 {
     struct store *st = make_store("lru", 0, 2);
@@ -460,6 +479,7 @@ int main(void)
         cmocka_unit_test(a_value_over_the_limit_is_refused),
         cmocka_unit_test(flush_is_at_once_and_memory_follows),
         cmocka_unit_test(eviction_finds_items_of_a_flushed_database),
+        cmocka_unit_test(items_of_a_flushed_database_are_no_evictions),
         cmocka_unit_test(delayed_flush_takes_what_exists_then),
         cmocka_unit_test(locks_of_many_keys_are_one_section),
         cmocka_unit_test(scan_covers_all_shards),
